@@ -1,0 +1,44 @@
+# make run        the main job: the paper's claim, live (recipes/quickstart.py; RUN_ARGS="--seed 2 --force")
+# make test       the tests on TensorFlow
+# make test-jax   the tests that need no particular backend, on JAX, in an environment of their own
+# make test-torch the same on Torch
+# Each builds its environment when it is missing or when setup.cfg changed. PYTHON=... names the interpreter.
+
+.PHONY: run test test-jax test-torch lint clean
+.DELETE_ON_ERROR:
+
+run: .venv/installed
+	.venv/bin/python recipes/quickstart.py $(RUN_ARGS)
+
+test: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/python -m pytest $(TEST_ARGS)
+
+test-jax: .venv-jax/installed
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(TEST_ARGS)
+
+test-torch: .venv-torch/installed
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(TEST_ARGS)
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+
+clean:
+	rm -rf .venv .venv-jax .venv-torch
+
+.venv/installed: EXTRAS = test,export
+.venv-jax/installed: EXTRAS = test,jax
+.venv-torch/installed: EXTRAS = test,torch
+
+# A name on the path proves little (version managers leave stubs), so each candidate is run.
+.venv/installed .venv-jax/installed .venv-torch/installed: setup.cfg pyproject.toml
+	@python=; for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	  if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; \
+	  then python=$$candidate; break; fi; done; \
+	if [ -z "$$python" ]; then \
+	  echo "kerasvae needs Python 3.11, 3.12 or 3.13 and found none; name one with: make PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; fi; \
+	echo "Building $(@D) with $$("$$python" --version) for kerasvae[$(EXTRAS)]: some minutes and about 2 GB, once."; \
+	rm -rf $(@D) && "$$python" -m venv $(@D) && \
+	$(@D)/bin/python -m pip install --disable-pip-version-check --progress-bar on -e '.[$(EXTRAS)]' && \
+	touch $@
