@@ -1,0 +1,6 @@
+"""Reconstruction losses: Keras Loss objects that give one value an image."""
+
+from kerasvae.losses.box_blur import BoxBlurMSE
+from kerasvae.losses.pixel import BernoulliNLL, MeanAbsoluteError, MeanSquaredError
+
+__all__ = ["BernoulliNLL", "BoxBlurMSE", "MeanAbsoluteError", "MeanSquaredError"]

@@ -1,0 +1,113 @@
+"""BoxBlurMSE: the reconstruction loss that sees how far a thing has moved."""
+
+from __future__ import annotations
+
+import math
+import numbers
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasvae.losses.pixel import image_batch
+
+
+def box_sums(images, radius: int):
+    """Sum of the (2·radius + 1)² window around every pixel, zero outside the image.
+
+    Args:
+        images: (batch, height, width, channels), floating.
+        radius: half width of the window in pixels, at least 0; it may reach beyond the image.
+
+    Returns:
+        (batch, height, width, channels): for pixel (r, c) the sum over |r' - r| <= radius, |c' - c| <= radius.
+
+    The box is separable, so the sums are two products with 0/1 band matrices of the image's height and width. On CPU
+    they beat running sums (a cumulative sum is not vectorised along these axes) and leave the FFT far behind; on
+    accelerators they are what the hardware does best.
+    """
+    _, height, width, channels = images.shape
+    rows = ops.convert_to_tensor(_band(height, radius), images.dtype)
+    columns = ops.convert_to_tensor(_band(width, radius), images.dtype)
+    sums = ops.matmul(rows, ops.reshape(images, (-1, height, width * channels)))
+    # Channels move out of the way so that the second product, too, runs over the last axis.
+    sums = ops.transpose(ops.reshape(sums, (-1, height, width, channels)), (0, 1, 3, 2))
+    sums = ops.matmul(ops.reshape(sums, (-1, width)), columns)
+    return ops.transpose(ops.reshape(sums, (-1, height, channels, width)), (0, 1, 3, 2))
+
+
+def _band(size: int, radius: int) -> np.ndarray:
+    offsets = np.arange(size)
+    return (np.abs(offsets[:, None] - offsets) <= radius).astype("float32")
+
+
+@keras.saving.register_keras_serializable(package="kerasvae")
+class BoxBlurMSE(keras.losses.Loss):
+    """Squared error of the pixels plus weighted squared error of box-blurred images: distances grow with displacement.
+
+    With d = image - reconstruction and K*d its mean over a (2·radius + 1)² box, zero outside the image:
+
+        pixel_weight · mean(d²) + weight · mean((K*d)²)
+
+    `call` returns one value an image, (batch,): the means run over height, width and channels.
+
+    A pixel-wise loss cannot tell a small move from a large one once the moved thing no longer overlaps itself. With the
+    defaults, on 64×64 images, the distance between two XYSquares images grows linearly with the move. That takes both
+    numbers: `radius` must reach across the image (at 15 the distance falls again from 4 grid steps on), and `weight`
+    must make up for the squared 1/(2·radius + 1)² of the mean (3969 = 63²; at weight 1 the blur term does not count).
+
+    Args:
+        radius: half width of the box in pixels, an integer, at least 0; it may exceed the image. Default 31.
+        weight: of the blurred term, at least 0. Default 3969.
+        pixel_weight: of the pixel term, at least 0. Default 1.
+        reduction, name, dtype: as in `keras.losses.Loss`.
+
+    Raises:
+        ValueError: for a negative or non-integer radius, a negative or non-finite weight, or batches that are not
+            images (batch, height, width, channels) of one shape.
+
+    Example:
+        >>> import numpy as np
+        >>> loss = BoxBlurMSE(radius=1, weight=9.0)
+        >>> image = np.zeros((1, 4, 4, 1), "float32"); image[0, 1, 1] = 1.0
+        >>> float(loss(image, np.zeros_like(image)))      # 1/16 from the pixel, 9 · 9 · (1/9)² / 16 from its blur
+        0.125
+
+    Source: "Overlooked Implications", section 6.1; radius and weight from the supplement's Table 4. The authors' code
+    convolves by FFT; this gives the same numbers.
+    """
+
+    def __init__(
+        self,
+        radius: int = 31,
+        weight: float = 3969.0,
+        pixel_weight: float = 1.0,
+        reduction="sum_over_batch_size",
+        name="box_blur_mse",
+        dtype=None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        if isinstance(radius, bool) or not isinstance(radius, numbers.Integral) or radius < 0:
+            raise ValueError(f"radius must be an integer, at least 0, got {radius!r}")
+        for argument, value in (("weight", weight), ("pixel_weight", pixel_weight)):
+            if not isinstance(value, numbers.Real) or not math.isfinite(value) or value < 0:
+                raise ValueError(f"{argument} must be a finite number, at least 0, got {value!r}")
+        self.radius = int(radius)
+        self.weight = float(weight)
+        self.pixel_weight = float(pixel_weight)
+
+    def call(self, y_true, y_pred):
+        y_true, y_pred = image_batch(self, y_true, y_pred)
+        difference = y_true - y_pred
+        area = (2 * self.radius + 1) ** 2
+        blurred = ops.mean(ops.square(box_sums(difference, self.radius)), axis=(1, 2, 3))
+        pixels = ops.mean(ops.square(difference), axis=(1, 2, 3))
+        return self.pixel_weight * pixels + (self.weight / area**2) * blurred
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "radius": self.radius,
+            "weight": self.weight,
+            "pixel_weight": self.pixel_weight,
+        }
