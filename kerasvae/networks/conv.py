@@ -1,0 +1,117 @@
+"""The convolutional encoder and decoder of "Overlooked Implications", supplement Table 3."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from kerasvae.networks.arguments import check_image_shape, check_positive_integer, glorot_normal
+
+
+def conv_encoder(
+    image_shape, latents: int, *, padding: str = "same", seed: int | None = None, name: str = "encoder"
+) -> keras.Model:
+    """Four strided convolutions, a dense layer, and two heads: an image to its posterior's `mean` and `logvar`.
+
+    Convolutions 32, 32, 64, 64 with 4×4 kernels and stride 2, dense 256, all ReLU; then two linear heads.
+
+    Args:
+        image_shape: (height, width, channels); height and width divisible by 16, 1 to 4 channels.
+        latents: number of latents, at least 1.
+        padding: "same" (maps of 32, 16, 8, 4 for 64×64 images, as in disentanglement_lib), or "authors": two pixels on
+            each side (33, 17, 9, 5), which is what the paper's code does and its Table 3 does not say.
+        seed: for reproducible initial weights; None draws from Keras's global generator.
+        name: of the model.
+
+    Returns:
+        A functional `keras.Model` from `image` (batch, height, width, channels) to `{"mean", "logvar"}`, each (batch,
+        latents) and float32 under every dtype policy. Weights start Glorot normal (Keras truncates it, the paper's
+        code does not; the variance is the same), biases 0.
+
+    Raises:
+        ValueError: for a shape, number of latents, padding or seed that is not allowed.
+
+    Source: "Overlooked Implications", supplement Table 3, after Higgins et al. 2017.
+    """
+    shape = check_image_shape(image_shape, multiple=16)
+    latents = check_positive_integer("latents", latents)
+    if padding not in ("same", "authors"):
+        raise ValueError(f'padding must be "same" or "authors", got {padding!r}')
+    weights = glorot_normal(seed)
+    # Layers carry the network's name: the paths of a VAE's variables would otherwise be the same in both networks.
+    image = layers.Input(shape, name="image")
+    x = image
+    for number, filters in enumerate((32, 32, 64, 64), start=1):
+        if padding == "authors":
+            x = layers.ZeroPadding2D(2, name=f"{name}_pad_{number}")(x)
+        x = layers.Conv2D(
+            filters,
+            4,
+            strides=2,
+            padding="same" if padding == "same" else "valid",
+            activation="relu",
+            kernel_initializer=weights(),
+            name=f"{name}_conv_{number}",
+        )(x)
+    x = layers.Flatten(name=f"{name}_flatten")(x)
+    x = layers.Dense(256, activation="relu", kernel_initializer=weights(), name=f"{name}_dense")(x)
+    return keras.Model(image, posterior_heads(x, latents, weights, name), name=name)
+
+
+def conv_decoder(image_shape, latents: int, *, seed: int | None = None, name: str = "decoder") -> keras.Model:
+    """The encoder's mirror: two dense layers and four strided transposed convolutions, from latents to an image.
+
+    Dense 256 and height/16 · width/16 · 64, transposed convolutions 64, 32, 32, channels with 4×4 kernels and stride
+    2; ReLU between, no activation at the end.
+
+    Args:
+        image_shape: (height, width, channels); height and width divisible by 16, 1 to 4 channels.
+        latents: number of latents, at least 1.
+        seed: for reproducible initial weights; None draws from Keras's global generator.
+        name: of the model.
+
+    Returns:
+        A functional `keras.Model` from `latents` (batch, latents) to (batch, height, width, channels), float32 under
+        every dtype policy.
+
+    Raises:
+        ValueError: for a shape, number of latents or seed that is not allowed.
+
+    Source: "Overlooked Implications", supplement Table 3.
+    """
+    shape = check_image_shape(image_shape, multiple=16)
+    latents = check_positive_integer("latents", latents)
+    weights = glorot_normal(seed)
+    rows, columns = shape[0] // 16, shape[1] // 16
+    z = layers.Input((latents,), name="latents")
+    x = layers.Dense(256, activation="relu", kernel_initializer=weights(), name=f"{name}_dense_1")(z)
+    x = layers.Dense(rows * columns * 64, activation="relu", kernel_initializer=weights(), name=f"{name}_dense_2")(x)
+    x = layers.Reshape((rows, columns, 64), name=f"{name}_reshape")(x)
+    for number, filters in enumerate((64, 32, 32), start=1):
+        x = layers.Conv2DTranspose(
+            filters,
+            4,
+            strides=2,
+            padding="same",
+            activation="relu",
+            kernel_initializer=weights(),
+            name=f"{name}_upconv_{number}",
+        )(x)
+    reconstruction = layers.Conv2DTranspose(
+        shape[2],
+        4,
+        strides=2,
+        padding="same",
+        kernel_initializer=weights(),
+        dtype="float32",
+        name=f"{name}_reconstruction",
+    )(x)
+    return keras.Model(z, reconstruction, name=name)
+
+
+def posterior_heads(features, latents: int, weights, name: str) -> dict:
+    """The two linear heads `mean` and `logvar` on top of `features`, float32 under every dtype policy."""
+    return {
+        head: layers.Dense(latents, kernel_initializer=weights(), dtype="float32", name=f"{name}_{head}")(features)
+        for head in ("mean", "logvar")
+    }

@@ -1,0 +1,335 @@
+import keras
+import numpy as np
+import pytest
+
+from kerasvae.networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
+
+NETWORKS = [conv_encoder, conv_decoder, mlp_encoder, mlp_decoder]
+ENCODERS = [conv_encoder, mlp_encoder]
+DECODERS = [conv_decoder, mlp_decoder]
+
+
+def layer(model, name):
+    return model.get_layer(f"{model.name}_{name}")
+
+
+def parameters(layer):
+    return sum(int(np.prod(weight.shape)) for weight in layer.get_weights())
+
+
+def predict(model, inputs):
+    output = model(inputs)
+    if isinstance(output, dict):
+        return {name: keras.ops.convert_to_numpy(value) for name, value in output.items()}
+    return keras.ops.convert_to_numpy(output)
+
+
+def inputs_of(model, batch=2, seed=0):
+    return np.random.default_rng(seed).normal(size=(batch, *model.inputs[0].shape[1:])).astype("float32")
+
+
+def randomise(model, seed=0):
+    """Give every weight, biases too, random values of a size that keeps the outputs near 1."""
+    rng = np.random.default_rng(seed)
+    model.set_weights(
+        [
+            rng.normal(size=w.shape) * (0.1 if w.ndim == 1 else 1.4 * np.prod(w.shape[:-1]) ** -0.5)
+            for w in model.get_weights()
+        ]
+    )
+
+
+@pytest.fixture
+def mixed_bfloat16():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize("padding, dense, total", [("same", 262_400, 765_525), ("authors", 409_856, 912_981)])
+def test_table_3_parameters(padding, dense, total):
+    encoder = conv_encoder((64, 64, 3), latents=9, padding=padding)
+    decoder = conv_decoder((64, 64, 3), latents=9)
+    # input channels · 4 · 4 · filters + filters; 1024 (or 1600) · 256 + 256; two heads of 256 · 9 + 9.
+    expected = {"conv_1": 1568, "conv_2": 16_416, "conv_3": 32_832, "conv_4": 65_600, "dense": dense, "mean": 2313}
+    for name, count in expected.items():
+        assert parameters(layer(encoder, name)) == count, name
+    expected = {"dense_1": 2560, "dense_2": 263_168, "upconv_1": 65_600, "upconv_2": 32_800, "upconv_3": 16_416}
+    for name, count in {**expected, "reconstruction": 1539}.items():
+        assert parameters(layer(decoder, name)) == count, name
+    assert encoder.count_params() + decoder.count_params() == total
+
+
+@pytest.mark.parametrize(
+    "padding, image_shape, maps",
+    [
+        ("same", (64, 64, 3), [(32, 32), (16, 16), (8, 8), (4, 4)]),
+        ("authors", (64, 64, 3), [(33, 33), (17, 17), (9, 9), (5, 5)]),
+        ("same", (32, 48, 1), [(16, 24), (8, 12), (4, 6), (2, 3)]),
+        ("authors", (32, 48, 1), [(17, 25), (9, 13), (5, 7), (3, 4)]),
+        ("same", (16, 16, 4), [(8, 8), (4, 4), (2, 2), (1, 1)]),
+    ],
+)
+def test_encoder_maps(padding, image_shape, maps):
+    encoder = conv_encoder(image_shape, latents=3, padding=padding)
+    sizes = [tuple(layer(encoder, f"conv_{number}").output.shape[1:3]) for number in (1, 2, 3, 4)]
+    assert sizes == maps
+    assert layer(encoder, "flatten").output.shape == (None, maps[-1][0] * maps[-1][1] * 64)
+
+
+@pytest.mark.parametrize("image_shape", [(16, 32, 1), (48, 16, 2), (16, 16, 3), (32, 16, 4)])
+def test_conv_sizes_and_channels(image_shape):
+    check_encoder(conv_encoder(image_shape, latents=5), image_shape, 5)
+    check_decoder(conv_decoder(image_shape, latents=5), image_shape, 5)
+
+
+@pytest.mark.parametrize("image_shape", [(1, 1, 1), (5, 7, 2), (6, 3, 3), (8, 8, 4)])
+def test_mlp_sizes_and_channels(image_shape):
+    check_encoder(mlp_encoder(image_shape, latents=1, hidden=(4,)), image_shape, 1)
+    check_decoder(mlp_decoder(image_shape, latents=1, hidden=(4,)), image_shape, 1)
+
+
+def check_encoder(model, image_shape, latents):
+    assert model.name == "encoder" and model.inputs[0].name == "image"
+    assert model.inputs[0].shape == (None, *image_shape)
+    outputs = predict(model, inputs_of(model))
+    assert {name: output.shape for name, output in outputs.items()} == {"mean": (2, latents), "logvar": (2, latents)}
+
+
+def check_decoder(model, image_shape, latents):
+    assert model.name == "decoder" and model.inputs[0].name == "latents"
+    assert model.inputs[0].shape == (None, latents)
+    assert predict(model, inputs_of(model)).shape == (2, *image_shape)
+    assert model.layers[-1].name == "decoder_reconstruction"
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_name(network):
+    assert network((16, 16, 1), 2, name="other").name == "other"
+
+
+@pytest.mark.parametrize("encoder, decoder", [(conv_encoder, conv_decoder), (mlp_encoder, mlp_decoder)])
+def test_variables_tell_the_networks_apart(encoder, decoder):
+    models = encoder((16, 16, 1), 2), decoder((16, 16, 1), 2)
+    for model in models:
+        assert all(weight.path.startswith(f"{model.name}_") for weight in model.weights)
+    paths = [weight.path for model in models for weight in model.weights]
+    assert len(set(paths)) == len(paths)
+
+
+def convolution(x, kernel, bias, pad):
+    """4×4 convolution of stride 2 with `pad` zeros on each side, in float64."""
+    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    rows, columns = ((size - 4) // 2 + 1 for size in x.shape[1:3])
+    out = np.zeros((len(x), rows, columns, kernel.shape[-1])) + bias
+    for i, j in np.ndindex(4, 4):
+        out += x[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] @ kernel[i, j]
+    return out
+
+
+def transposed_convolution(x, kernel, bias):
+    """The adjoint of `convolution` with one zero on each side; the kernel is (4, 4, out, in)."""
+    batch, rows, columns, _ = x.shape
+    out = np.zeros((batch, 2 * rows + 2, 2 * columns + 2, kernel.shape[2]))
+    for i, j in np.ndindex(4, 4):
+        out[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] += x @ kernel[i, j].T
+    return out[:, 1:-1, 1:-1] + bias
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+@pytest.mark.parametrize("padding, pad", [("same", 1), ("authors", 2)])
+def test_conv_encoder_by_independent_computation(padding, pad):
+    model = conv_encoder((16, 32, 2), latents=3, padding=padding)
+    randomise(model)
+    images = inputs_of(model)
+    x = images.astype("float64")
+    for name in ("conv_1", "conv_2", "conv_3", "conv_4"):
+        x = relu(convolution(x, *layer(model, name).get_weights(), pad))
+    kernel, bias = layer(model, "dense").get_weights()
+    x = relu(x.reshape(2, -1) @ kernel + bias)
+    outputs = predict(model, images)
+    for head in ("mean", "logvar"):
+        kernel, bias = layer(model, head).get_weights()
+        np.testing.assert_allclose(outputs[head], x @ kernel + bias, atol=1e-4)
+
+
+def test_conv_decoder_by_independent_computation():
+    model = conv_decoder((32, 16, 3), latents=4)
+    randomise(model)
+    z = inputs_of(model)
+    x = z.astype("float64")
+    for name in ("dense_1", "dense_2"):
+        kernel, bias = layer(model, name).get_weights()
+        x = relu(x @ kernel + bias)
+    x = x.reshape(2, 2, 1, 64)
+    for name in ("upconv_1", "upconv_2", "upconv_3"):
+        x = relu(transposed_convolution(x, *layer(model, name).get_weights()))
+    x = transposed_convolution(x, *layer(model, "reconstruction").get_weights())
+    assert x.min() < -0.1 and np.abs(x).max() > 0.2
+    np.testing.assert_allclose(predict(model, z), x, atol=1e-4 * np.abs(x).max())
+
+
+def test_mlp_by_independent_computation():
+    encoder = mlp_encoder((3, 4, 2), latents=2, hidden=(7, 5), activation="tanh")
+    decoder = mlp_decoder((3, 4, 2), latents=2, hidden=(7, 5))
+    for model in (encoder, decoder):
+        randomise(model)
+    images, z = inputs_of(encoder), inputs_of(decoder)
+    x, y = images.reshape(2, -1).astype("float64"), z.astype("float64")
+    for name in ("dense_1", "dense_2"):
+        kernel, bias = layer(encoder, name).get_weights()
+        x = np.tanh(x @ kernel + bias)
+        kernel, bias = layer(decoder, name).get_weights()
+        y = relu(y @ kernel + bias)
+    outputs = predict(encoder, images)
+    for head in ("mean", "logvar"):
+        kernel, bias = layer(encoder, head).get_weights()
+        np.testing.assert_allclose(outputs[head], x @ kernel + bias, atol=1e-5)
+    kernel, bias = layer(decoder, "pixels").get_weights()
+    np.testing.assert_allclose(predict(decoder, z), (y @ kernel + bias).reshape(2, 3, 4, 2), atol=1e-5)
+
+
+def test_mlp_hidden_widths():
+    encoder = mlp_encoder((4, 4, 1), latents=2, hidden=(6, 3))
+    assert [parameters(layer(encoder, name)) for name in ("dense_1", "dense_2", "mean")] == [17 * 6, 7 * 3, 4 * 2]
+    linear = mlp_encoder((4, 4, 1), latents=2, hidden=())
+    assert linear.count_params() == 2 * 17 * 2
+    assert mlp_decoder((4, 4, 1), latents=2, hidden=()).count_params() == 3 * 16
+
+
+def kernels(model):
+    return [weight for weight in model.get_weights() if weight.ndim > 1]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_seeds(network):
+    one, same, other = (network((16, 16, 1), 3, seed=seed) for seed in (5, np.int64(5), 6))
+    for a, b, c in zip(*(kernels(model) for model in (one, same, other)), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, c)
+    # The seed is for the whole network, not for each of its layers anew.
+    starts = [kernel.ravel()[0] / kernel.std() for kernel in kernels(one)]
+    assert len(set(starts)) == len(starts)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_seed_draws_from_the_global_generator(network):
+    models = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        models.append(kernels(network((16, 16, 1), 3)))
+    for a, b, c in zip(*models, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+
+def test_initial_weights_are_glorot_normal():
+    encoder, decoder = conv_encoder((64, 64, 3), 9, seed=0), conv_decoder((64, 64, 3), 9, seed=0)
+    for model, name, fans in (
+        (encoder, "conv_4", 16 * (64 + 64)),
+        (encoder, "dense", 1024 + 256),
+        (decoder, "dense_2", 256 + 1024),
+        (decoder, "upconv_2", 16 * (64 + 32)),
+    ):
+        kernel, bias = layer(model, name).get_weights()
+        assert kernel.std() == pytest.approx(np.sqrt(2 / fans), rel=0.02)
+        # A uniform distribution of this variance ends at 1.73 standard deviations, the truncated normal at 2.27.
+        assert 2.2 < np.quantile(np.abs(kernel), 0.9999) / kernel.std() < 2.3
+        assert not bias.any()
+
+
+@pytest.mark.parametrize("network", ENCODERS)
+def test_encoder_heads_are_float32_under_mixed_precision(network, mixed_bfloat16):
+    model = network((16, 16, 1), 2, seed=0)
+    assert {name: output.dtype for name, output in model.output.items()} == {"mean": "float32", "logvar": "float32"}
+    assert layer(model, "mean").compute_dtype == layer(model, "logvar").compute_dtype == "float32"
+    assert {x.compute_dtype for x in model.layers if "_conv_" in x.name or "_dense" in x.name} == {"bfloat16"}
+    outputs = predict(model, inputs_of(model))
+    assert outputs["mean"].dtype == outputs["logvar"].dtype == np.float32
+
+
+@pytest.mark.parametrize("network", DECODERS)
+def test_decoder_output_is_float32_under_mixed_precision(network, mixed_bfloat16):
+    model = network((16, 16, 1), 2, seed=0)
+    assert model.output.dtype == "float32"
+    last = model.layers[-1] if network is conv_decoder else layer(model, "pixels")
+    assert last.compute_dtype == "float32" and layer(model, "dense_1").compute_dtype == "bfloat16"
+    image = predict(model, inputs_of(model))
+    assert image.dtype == np.float32
+    # Not merely cast at the end: bfloat16 has 8 bits, so that the low 16 bits of each number would be 0.
+    assert (image.view("uint32") & 0xFFFF).any()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_saved_network_loads(network, tmp_path):
+    model = network((16, 16, 1), 2, seed=0)
+    model.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras")
+    assert loaded.inputs[0].name == model.inputs[0].name
+    before, after = predict(model, inputs_of(model)), predict(loaded, inputs_of(model))
+    if network in ENCODERS:
+        assert set(after) == {"mean", "logvar"}
+        np.testing.assert_array_equal(before["mean"], after["mean"])
+        np.testing.assert_array_equal(before["logvar"], after["logvar"])
+    else:
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "image_shape",
+    [
+        (16, 16),
+        (16, 16, 1, 1),
+        (16, 16, 5),
+        (16, 16, 0),
+        (0, 16, 1),
+        (-16, 16, 1),
+        (16.0, 16, 1),
+        16,
+        None,
+        ("a", 16, 1),
+    ],
+)
+def test_image_shapes_that_are_refused(network, image_shape):
+    with pytest.raises(ValueError, match="image_shape must be"):
+        network(image_shape, 2)
+
+
+@pytest.mark.parametrize("network", [conv_encoder, conv_decoder])
+@pytest.mark.parametrize("image_shape", [(28, 28, 1), (16, 24, 1), (24, 16, 1), (8, 16, 3)])
+def test_conv_sizes_that_are_refused(network, image_shape):
+    with pytest.raises(ValueError, match=r"divisible by 16 .*mlp networks"):
+        network(image_shape, 2)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("latents", [0, -1, 2.0, True, None])
+def test_latents_that_are_refused(network, latents):
+    with pytest.raises(ValueError, match="latents must be an integer, at least 1"):
+        network((16, 16, 1), latents)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "0"])
+def test_seeds_that_are_refused(network, seed):
+    with pytest.raises(ValueError, match="seed must be None or an integer, at least 0"):
+        network((16, 16, 1), 2, seed=seed)
+
+
+@pytest.mark.parametrize("network", [mlp_encoder, mlp_decoder])
+def test_mlp_arguments_that_are_refused(network):
+    for hidden, position in (((4, 0), 1), ((2.5,), 0), ((True, 4), 0)):
+        with pytest.raises(ValueError, match=rf"hidden\[{position}\] must be an integer, at least 1"):
+            network((4, 4, 1), 2, hidden=hidden)
+    with pytest.raises(ValueError, match="no-such-activation"):
+        network((4, 4, 1), 2, activation="no-such-activation")
+
+
+def test_padding_that_is_refused():
+    with pytest.raises(ValueError, match='padding must be "same" or "authors", got \'valid\''):
+        conv_encoder((16, 16, 1), 2, padding="valid")
