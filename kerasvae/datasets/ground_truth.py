@@ -1,0 +1,105 @@
+"""The interface of every ground-truth data set: a grid of factors, and images by index."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+class GroundTruthData:
+    """A complete grid of factor values with one image for each point; data sets are subclasses.
+
+    A subclass sets in its constructor:
+
+        factor_names: names of the F factors.
+        factor_sizes: number of values of each, (F,).
+        image_shape: (height, width, channels).
+        mean, std: per-channel constants in units of 0..1, NumPy float64 (channels,), used to standardise; std is never
+            0 (a channel that is constant gets 1).
+
+    and defines `render(factors)`. Images are in the order of the grid, the last factor varying fastest.
+    """
+
+    factor_names: tuple[str, ...]
+    factor_sizes: tuple[int, ...]
+    image_shape: tuple[int, int, int]
+    mean: np.ndarray
+    std: np.ndarray
+
+    def render(self, factors: np.ndarray) -> np.ndarray:
+        """Images of checked factor values: integer (n, F) to uint8 (n, height, width, channels)."""
+        raise NotImplementedError(f"{type(self).__name__} must define `render`")
+
+    def __len__(self) -> int:
+        return math.prod(self.factor_sizes)
+
+    def images(self, indices) -> np.ndarray:
+        """Images of the given indices.
+
+        Args:
+            indices: integers in 0..len - 1, (n,).
+
+        Returns:
+            uint8 0..255, (n, height, width, channels).
+
+        Raises:
+            ValueError: for indices that are not integers, not one-dimensional or out of range.
+        """
+        return self.render(self.factors(indices))
+
+    def factors(self, indices) -> np.ndarray:
+        """Factor values of the given indices, integer (n, F); arguments and errors as for `images`."""
+        indices = np.asarray(indices)
+        if indices.ndim != 1 or (indices.size and not np.issubdtype(indices.dtype, np.integer)):
+            raise ValueError(
+                f"indices must be a one-dimensional array of integers, got {indices.dtype} of shape {indices.shape}"
+            )
+        if indices.size and (indices.min() < 0 or indices.max() >= len(self)):
+            raise ValueError(f"indices must lie in 0..{len(self) - 1}, got {indices.min()}..{indices.max()}")
+        return np.stack(np.unravel_index(indices.astype("int64"), self.factor_sizes), axis=1)
+
+    def index(self, factors) -> np.ndarray:
+        """Indices of the given factor values.
+
+        Args:
+            factors: integers (n, F), column k in 0..factor_sizes[k] - 1.
+
+        Returns:
+            int64 (n,).
+
+        Raises:
+            ValueError: for another shape, values that are not integers, or out of range.
+        """
+        factors = np.asarray(factors)
+        if (
+            factors.ndim != 2
+            or factors.shape[1] != len(self.factor_sizes)
+            or not np.issubdtype(factors.dtype, np.integer)
+        ):
+            raise ValueError(
+                f"factors must be integers of shape (n, {len(self.factor_sizes)}), got {factors.dtype} of shape "
+                f"{factors.shape}"
+            )
+        outside = (factors < 0) | (factors >= np.asarray(self.factor_sizes))
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            raise ValueError(
+                f"factors: {self.factor_names[column]} must lie in 0..{self.factor_sizes[column] - 1}, got "
+                f"{factors[row, column]} in row {row}"
+            )
+        return np.ravel_multi_index(tuple(factors.T.astype("int64")), self.factor_sizes)
+
+    def standardize(self, images) -> np.ndarray:
+        """uint8 images as float32 (image/255 - mean)/std, the form in which models are trained."""
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.shape[-1:] != self.image_shape[-1:]:
+            raise ValueError(
+                f"images must be uint8 with {self.image_shape[-1]} channels, got {images.dtype} of shape {images.shape}"
+            )
+        scale = 1.0 / (255.0 * self.std)
+        return images.astype("float32") * scale.astype("float32") + (-self.mean / self.std).astype("float32")
+
+    def __repr__(self):
+        factors = ", ".join(f"{name} {size}" for name, size in zip(self.factor_names, self.factor_sizes, strict=True))
+        return f"<{type(self).__name__}: {len(self)} images {self.image_shape}, factors {factors}>"
