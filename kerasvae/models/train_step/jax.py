@@ -1,0 +1,81 @@
+"""The train step on JAX: state in, state out, and `steps_per_execution` steps in one dispatch."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import keras
+import numpy as np
+
+
+class JAXTrainStep:
+    def train_step(self, state, data):
+        trainable, non_trainable, optimizer, metrics = state
+        x = self.unpack(data)
+
+        def scaled_loss(trainable):
+            loss, (_, *updates) = self.stateless_compute_loss(trainable, non_trainable, metrics, x=x, training=True)
+            with keras.StatelessScope(state_mapping=list(zip(self.optimizer.variables, optimizer, strict=True))):
+                return self.optimizer.scale_loss(loss), updates
+
+        gradients, (non_trainable, metrics) = jax.grad(scaled_loss, has_aux=True)(trainable)
+        trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
+        return self._logs(metrics), (trainable, non_trainable, optimizer, metrics)
+
+    def test_step(self, state, data):
+        trainable, non_trainable, metrics = state
+        _, (_, non_trainable, metrics) = self.stateless_compute_loss(
+            trainable, non_trainable, metrics, x=self.unpack(data), training=False
+        )
+        return self._logs(metrics), (trainable, non_trainable, metrics)
+
+    def _logs(self, metrics):
+        with keras.StatelessScope(state_mapping=list(zip(self.metrics_variables, metrics, strict=True))):
+            return self.get_metrics_result()
+
+    def replica(self):
+        """One program sees the global batch on JAX, however many devices hold it."""
+        return 0, 1
+
+    @staticmethod
+    def run_network(network, batch):
+        """Outputs of a network on one batch, NumPy in and out."""
+        # Compiled for each shape, so a batch is filled up to the next power of two: few shapes, little waste.
+        batch, rows = np.asarray(batch), len(batch)
+        empty = (1 << (rows - 1).bit_length()) - rows
+        batch = np.concatenate([batch, np.zeros((empty, *batch.shape[1:]), batch.dtype)])
+        return jax.tree.map(lambda output: np.asarray(output)[:rows], network.predict_on_batch(batch))
+
+    def make_train_function(self, force=False):
+        """As Keras's, but `steps_per_execution` steps are one compiled program; Keras dispatches them one by one."""
+        if self.train_function is not None and not force:
+            return
+        if self.steps_per_execution == 1 or self.run_eagerly or not self.jit_compile:
+            super().make_train_function(force)
+            return
+        # XLA's CPU convolutions are much slower inside a loop than in straight code; on accelerators it is no matter.
+        unroll = min(self.steps_per_execution, 8) if jax.default_backend() == "cpu" else 1
+
+        def steps(state, batches):
+            stacked = jax.tree.map(lambda *parts: jax.numpy.stack(parts), *batches)
+
+            def one(state, batch):
+                logs, state = self.train_step(state, batch)
+                return state, logs
+
+            state, logs = jax.lax.scan(one, state, stacked, unroll=min(unroll, len(batches)))
+            return jax.tree.map(lambda log: log[-1], logs), state
+
+        sharding = {}
+        if keras.distribution.distribution() is not None:
+            sharding["out_shardings"] = (None, self._get_state_sharding_spec())
+        steps = jax.jit(steps, donate_argnums=0, **sharding)
+
+        def train_function(state, iterator):
+            batches = list(itertools.islice(iterator, self.steps_per_execution))
+            if not batches:
+                raise StopIteration
+            return steps(state, batches)
+
+        self.train_function = train_function

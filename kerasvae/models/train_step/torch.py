@@ -1,0 +1,33 @@
+"""The train step on Torch, eager."""
+
+from __future__ import annotations
+
+import keras
+import torch
+
+
+class TorchTrainStep:
+    def train_step(self, data):
+        x = self.unpack(data)
+        self.zero_grad()
+        loss = self.compute_loss(x, training=True)
+        self.optimizer.scale_loss(loss).backward()
+        variables = self.trainable_variables
+        with torch.no_grad():
+            self.optimizer.apply([variable.value.grad for variable in variables], variables)
+        return self.get_metrics_result()
+
+    def test_step(self, data):
+        with torch.no_grad():
+            self.compute_loss(self.unpack(data), training=False)
+        return self.get_metrics_result()
+
+    @staticmethod
+    def run_network(network, batch):
+        """Outputs of a network on one batch, NumPy in and out."""
+        with torch.no_grad():
+            return keras.tree.map_structure(keras.ops.convert_to_numpy, network(batch, training=False))
+
+    def replica(self):
+        """Torch trains one replica."""
+        return 0, 1

@@ -1,0 +1,253 @@
+"""VAE: encoder, decoder and reconstruction loss, and the seam that every other objective overrides."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import secrets
+
+import keras
+from keras import ops
+
+from kerasvae.losses import MeanSquaredError
+from kerasvae.math import kl_standard_normal
+from kerasvae.models.coding import Coding
+from kerasvae.models.hyperparameter import hyperparameters
+from kerasvae.models.images import channel_constants, check_data, check_images, standardization_of, standardize
+from kerasvae.models.networks import check_networks
+from kerasvae.models.noise import standard_normal
+from kerasvae.models.saving import Saving
+from kerasvae.models.train_step import TrainStep
+
+
+@keras.saving.register_keras_serializable(package="kerasvae")
+class VAE(TrainStep, Coding, Saving, keras.Model):
+    """Variational autoencoder: maximises the evidence lower bound (β = 1).
+
+        loss = reconstruction + KL(q(z|x) ‖ N(0, I))
+
+    Args:
+        encoder: functional `keras.Model` from images (height, width, channels) to `{"mean", "logvar"}`.
+        decoder: functional `keras.Model` from (latents,) to the encoder's image shape.
+        reconstruction: a `keras.losses.Loss`, such as those of `kerasvae.losses`; its `call` gives a value an image or
+            an element, which is averaged over the image. Default `MeanSquaredError()`.
+        reduction: "sum": per image, the reconstruction summed over height, width and channels and the KL summed over
+            latents (the evidence lower bound in nats when the loss is a log-likelihood); or "mean": the mean over
+            elements and the mean over latents ("beta normalisation" of "Overlooked Implications", supplement B.1).
+            `kerasvae.math.convert_beta` converts between them. Default "sum", for which β = 1 is the bound.
+        seed: of the latent noise, an integer, at least 0; None draws one. Noise is a function of (seed, step).
+        pixel_mean, pixel_std: channel constants in units of 0..1 that turn uint8 images into what the model is trained
+            on, (image/255 - mean)/std: a number, or one a channel. `fit` takes them over from the pipelines of
+            `kerasvae.datasets` when they are not given; otherwise 0 and 1. `knows_pixel_constants` tells whether they
+            are more than that assumption.
+        name: of the model.
+
+    `fit` and `evaluate` take batches of images: float32 (already standardised) or uint8 (standardised on the device).
+    The logs hold `loss`, and in nats per image whatever the reduction, `reconstruction_loss` (the loss times H·W·C) and
+    `kl_loss`.
+
+    To write another objective override `regularization`, declare numeric arguments with `Hyperparameter` and other
+    arguments in `get_config`.
+
+    Raises:
+        ValueError: when encoder, decoder and reconstruction do not fit each other, or for a value not allowed.
+
+    Source: Kingma & Welling 2013.
+    """
+
+    images_per_example = 1
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        reconstruction=None,
+        *,
+        reduction="sum",
+        seed=None,
+        pixel_mean=None,
+        pixel_std=None,
+        name=None,
+        **kwargs,
+    ):
+        image_shape, latents = check_networks(encoder, decoder)
+        reconstruction = MeanSquaredError() if reconstruction is None else reconstruction
+        if not isinstance(reconstruction, keras.losses.Loss):
+            raise ValueError(
+                f"reconstruction must be a keras.losses.Loss such as kerasvae.losses.MeanSquaredError(), "
+                f"got {reconstruction!r}"
+            )
+        if reduction not in ("mean", "sum"):
+            raise ValueError(f'reduction must be "mean" or "sum", got {reduction!r}')
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0):
+            raise ValueError(f"seed must be None or an integer, at least 0, got {seed!r}")
+        super().__init__(name=name, **kwargs)
+        self.image_shape, self.latents = image_shape, latents
+        self.encoder, self.decoder, self.reconstruction = encoder, decoder, reconstruction
+        self.reduction = reduction
+        self.seed = secrets.randbelow(2**31) if seed is None else int(seed)
+        self.knows_pixel_constants = pixel_mean is not None or pixel_std is not None
+        self.pixel_mean, self.pixel_std = channel_constants(pixel_mean, pixel_std, self.image_shape[-1])
+        # Counters of the model's own: schedules and noise are functions of them, and they are saved.
+        self.step, self.evaluation_step = (
+            self.add_weight(
+                shape=(), dtype="int", trainable=False, initializer="zeros", aggregation="only_first_replica", name=name
+            )
+            for name in ("step", "evaluation_step")
+        )
+        self.noise_seed = self.add_weight(shape=(), dtype="int", trainable=False, initializer="zeros", name="seed")
+        self.noise_seed.assign(self.seed % (2**31 - 1))
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *self.logged_terms())}
+        # The networks are built, so the model is: saving, tuners and callbacks rely on it. `build()` would also lock
+        # the model, before a subclass has added its own weights.
+        self.built = True
+
+    # The seam: what an objective may override ------------------------------------------------------------------------
+
+    def logged_terms(self) -> tuple[str, ...]:
+        """Names of the terms in the logs beside `loss`; those an objective adds it reports with `self.track`."""
+        return ("reconstruction_loss", "kl_loss")
+
+    def gather_images(self, x):
+        """The images of a batch, standardised, (images_per_example · batch, height, width, channels)."""
+        if isinstance(x, dict):
+            raise ValueError(
+                f"{type(self).__name__} learns from single images, but the data yield a dictionary with the keys "
+                f"{sorted(x)}: use kerasvae.datasets.images(...), or AdaGVAE for pairs"
+            )
+        check_images(x, self.image_shape, "x")
+        return standardize(x, self.pixel_mean, self.pixel_std)
+
+    def posterior(self, images, training=False):
+        """Posterior of each of the gathered images: mean and log-variance, each (images, latents), float32."""
+        outputs = self.encoder(images, training=training)
+        return ops.cast(outputs["mean"], "float32"), ops.cast(outputs["logvar"], "float32")
+
+    def regularization(self, mean, logvar, z):
+        """The term added to the reconstruction: a scalar in nats per image, averaged over the batch.
+
+        Args:
+            mean, logvar, z: posterior and one sample of it for every gathered image, each (images, latents).
+        """
+        return ops.mean(ops.sum(kl_standard_normal(mean, logvar), axis=-1))
+
+    # The objective ---------------------------------------------------------------------------------------------------
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The objective on one batch, a scalar, with the logs updated and the counter advanced."""
+        images = self.gather_images(x)
+        mean, logvar = self.posterior(images, training=training)
+        z = mean + ops.exp(0.5 * logvar) * self._noise(ops.shape(mean)[0], training)
+        predicted = ops.cast(self.decoder(z, training=training), "float32")
+        errors = self.reconstruction.call(images, predicted)
+        reconstruction = ops.mean(errors) * math.prod(self.image_shape)
+        self._terms = {
+            "reconstruction_loss": reconstruction,
+            "kl_loss": ops.mean(ops.sum(kl_standard_normal(mean, logvar), axis=-1)),
+        }
+        penalty = self.regularization(mean, logvar, z)
+        loss = reconstruction + penalty
+        if self.reduction == "mean":
+            loss = reconstruction / math.prod(self.image_shape) + penalty / self.latents
+        # Weighted by the batch size, or a ragged last batch would count too much in the epoch's mean.
+        weight = ops.shape(images)[0] // self.images_per_example
+        for name, value in {"loss": loss, **self._terms}.items():
+            self.trackers[name].update_state(value, sample_weight=weight)
+        counter = self.step if training else self.evaluation_step
+        counter.assign(counter + 1)
+        return loss
+
+    def track(self, name, value):
+        """Report a scalar term of this batch to the logs, under a name that `logged_terms` lists."""
+        self._terms[name] = value
+
+    def scalar(self, name):
+        """Value of a hyper-parameter, such as "beta", at the current step, a float32 scalar tensor."""
+        return hyperparameters(type(self))[name].at(self, self.step)
+
+    def _noise(self, images, training):
+        """N(0, 1) of shape (images, latents), on each of many replicas its part of the global batch's noise."""
+        replica, replicas = self.replica()
+        batch = images // self.images_per_example
+        rows = ops.arange(self.images_per_example)[:, None] * (replicas * batch) + replica * batch + ops.arange(batch)
+        lanes = ops.cast(ops.reshape(rows, (-1, 1)), "int32") * self.latents + ops.arange(self.latents, dtype="int32")
+        # Evaluation has a counter and a stream of its own, so that validating does not change the training noise.
+        if training:
+            return standard_normal(self.noise_seed, self.step, lanes, stream=0)
+        return standard_normal(self.noise_seed, self.evaluation_step, lanes, stream=1)
+
+    @staticmethod
+    def unpack(data):
+        """The images of what a pipeline yields; ValueError for targets or weights, which a VAE has no use for."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if y is not None or sample_weight is not None:
+            raise ValueError(
+                "y and sample_weight must be None: a VAE reconstructs its own input, so the data must yield images "
+                "alone (or pairs as a dictionary), not tuples of images and targets"
+            )
+        return x
+
+    def call(self, images, training=False):
+        """Reconstruction of standardised images from the mean of their posterior."""
+        mean, _ = self.posterior(images, training=training)
+        return self.decoder(mean, training=training)
+
+    # Keras -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def metrics(self):
+        return list(self.trackers.values())
+
+    def compile(self, optimizer=None, *, steps_per_execution=1, jit_compile="auto", run_eagerly=False):
+        """Prepare for `fit`.
+
+        Args:
+            optimizer: a Keras optimizer or its name. Default `Adam(1e-3, epsilon=1e-8)`, "Overlooked Implications",
+                supplement C.2 (Keras's own epsilon is 1e-7).
+            steps_per_execution: training steps in one dispatch, at least 1; same numbers, less overhead. JAX and
+                TensorFlow only. Callbacks on batches see one call for each dispatch.
+            jit_compile: use XLA: True, False or "auto" (always on JAX, with a GPU on TensorFlow).
+            run_eagerly: run step by step in Python, for debugging.
+
+        Raises:
+            TypeError: for `loss` or `metrics`: the reconstruction loss is an argument of the model.
+        """
+        optimizer = keras.optimizers.Adam(1e-3, epsilon=1e-8) if optimizer is None else optimizer
+        super().compile(
+            optimizer,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            run_eagerly=run_eagerly,
+        )
+        # Without its variables an optimizer cannot be restored by `load_weights`: Keras would skip it.
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, **kwargs):
+        """Train; as `keras.Model.fit`, with the data checked first.
+
+        Args:
+            x: batches of images (pairs for the objectives that take them): an array, a `tf.data.Dataset`, a
+                `keras.utils.PyDataset`, or a generator of tuples `(images,)`; without targets.
+            y: must stay None.
+            batch_size, epochs, **kwargs: as for `keras.Model.fit`.
+
+        Raises:
+            ValueError: naming the argument, before anything is trained, when the data are empty, do not fit the model,
+                hold NaN or infinity (in the first batch of a pipeline), or never end and `steps_per_epoch` is missing.
+        """
+        check_data(self, (x, y), "x", kwargs.get("steps_per_epoch"))
+        if kwargs.get("validation_data") is not None:
+            check_data(self, kwargs["validation_data"], "validation_data", kwargs.get("validation_steps"))
+        if not self.knows_pixel_constants and (constants := standardization_of(x)) is not None:
+            self.pixel_mean, self.pixel_std = channel_constants(*constants, self.image_shape[-1])
+            self.knows_pixel_constants = True
+        if not isinstance(x, dict) and not hasattr(x, "dtype"):
+            # Keras can shuffle arrays alone, and warns otherwise.
+            kwargs.setdefault("shuffle", False)
+        return super().fit(x, batch_size=batch_size, epochs=epochs, **kwargs)
+
+    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
+        """Losses on other data; as `keras.Model.evaluate`, with the data checked as by `fit`."""
+        if not kwargs.get("_use_cached_eval_dataset"):  # how `fit` calls it after each epoch, on data it has checked
+            check_data(self, (x, y), "x", kwargs.get("steps"))
+        return super().evaluate(x, batch_size=batch_size, **kwargs)

@@ -1,0 +1,312 @@
+"""What every objective owes: checks that `tests/models/test_contract.py` runs for each line of `OBJECTIVES`.
+
+A new objective adds one line. Its `penalty` is the float64 NumPy form of its `regularization`, in nats per image, from
+posterior means and log-variances (after its own `posterior`), written from the formula and not from the code.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+
+import kerasvae as kv
+from kerasvae.models.noise import standard_normal
+
+SHAPE, LATENTS, HIDDEN = (6, 5, 2), 3, 7
+
+
+def kl(mean, logvar):
+    """Mean over images of the summed KL from N(0, 1), in nats."""
+    return 0.5 * np.sum(mean**2 + np.exp(logvar) - 1 - logvar, axis=1).mean()
+
+
+def ada_posterior(mean, logvar):
+    """Ada-GVAE's averaging, pair by pair and latent by latent."""
+    mean, logvar = mean.copy(), logvar.copy()
+    half = len(mean) // 2
+    for a, b in zip(range(half), range(half, 2 * half), strict=True):
+        va, vb, squared = np.exp(logvar[a]), np.exp(logvar[b]), (mean[a] - mean[b]) ** 2
+        forward = 0.5 * (np.log(vb / va) + (va + squared) / vb - 1)
+        backward = 0.5 * (np.log(va / vb) + (vb + squared) / va - 1)
+        distance = 0.5 * forward + 0.5 * backward
+        shared = distance < 0.5 * (distance.min() + distance.max())
+        for j in np.flatnonzero(shared):
+            mean[[a, b], j] = 0.5 * (mean[a, j] + mean[b, j])
+            logvar[[a, b], j] = np.log(0.5 * (va[j] + vb[j]))
+    return mean, logvar
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """One objective: its class, arguments, and float64 NumPy form."""
+
+    cls: type
+    arguments: dict
+    penalty: Callable
+    pairs: bool = False
+    posterior: Callable = lambda mean, logvar: (mean, logvar)
+
+    def model(self, reconstruction=None, **arguments):
+        return self.cls(
+            kv.networks.mlp_encoder(SHAPE, LATENTS, hidden=(HIDDEN,), seed=1),
+            kv.networks.mlp_decoder(SHAPE, LATENTS, hidden=(HIDDEN,), seed=2),
+            reconstruction,
+            **{"seed": 3, **copy.deepcopy(self.arguments), **arguments},
+        )
+
+    def data(self, count=24, seed=0):
+        rng = np.random.default_rng(seed)
+        first = rng.normal(size=(count, *SHAPE)).astype("float32")
+        if not self.pairs:
+            return first
+        second = (0.5 * first + rng.normal(size=first.shape)).astype("float32")
+        return {"first": first, "second": second}
+
+    def __str__(self):
+        return "-".join([self.cls.__name__, *(f"{name}={value}" for name, value in self.arguments.items())])
+
+
+OBJECTIVES = [
+    Objective(kv.VAE, {}, lambda mean, logvar: kl(mean, logvar)),
+    Objective(kv.BetaVAE, {"beta": 0.7}, lambda mean, logvar: 0.7 * kl(mean, logvar)),
+    Objective(kv.AdaGVAE, {"beta": 0.3}, lambda mean, logvar: 0.3 * kl(mean, logvar), True, ada_posterior),
+]
+
+
+def fit(model, data, batch_size=8, **arguments):
+    """Train without shuffling and without a bar; the history."""
+    return model.fit(data, batch_size=batch_size, shuffle=False, verbose=0, **arguments).history
+
+
+def state(model) -> list[np.ndarray]:
+    """Everything a resumed run must have: weights, optimizer, counters."""
+    variables = [*model.weights, *(model.optimizer.variables if model.optimizer else [])]
+    return [variable.numpy() for variable in variables]
+
+
+def assert_same(first, second):
+    """Bit for bit."""
+    assert len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def numpy_loss(objective, model, weights, images, epsilon, reduction) -> tuple[float, float, float]:
+    """Loss, reconstruction and KL in float64 NumPy, from the networks' weights: written from the formulas."""
+    named = {variable.path: value for variable, value in zip(model.trainable_variables, weights, strict=True)}
+    layers = ("encoder_dense_1", "encoder_mean", "encoder_logvar", "decoder_dense_1", "decoder_pixels")
+    (w1, b1), (wm, bm), (wl, bl), (v1, c1), (v2, c2) = (
+        (named[f"{layer}/kernel"], named[f"{layer}/bias"]) for layer in layers
+    )
+    flat = images.astype("float64").reshape(len(images), -1)
+    hidden = np.maximum(flat @ w1 + b1, 0)
+    mean, logvar = objective.posterior(hidden @ wm + bm, hidden @ wl + bl)
+    z = mean + np.exp(logvar / 2) * epsilon
+    decoded = np.maximum(z @ v1 + c1, 0) @ v2 + c2
+    reconstruction = ((flat - decoded) ** 2).sum(axis=1).mean()
+    penalty = objective.penalty(mean, logvar)
+    if reduction == "sum":
+        return reconstruction + penalty, reconstruction, kl(mean, logvar)
+    return reconstruction / flat.shape[1] + penalty / LATENTS, reconstruction, kl(mean, logvar)
+
+
+def check_step_is_the_gradient_of_the_formula(objective, reduction):
+    """One step of gradient descent moves the weights by the float64 gradient of the formula, and logs its terms."""
+    model = objective.model(reduction=reduction)
+    model.compile(keras.optimizers.SGD(1.0))
+    data = objective.data(8)
+    weights = [variable.numpy().astype("float64") for variable in model.trainable_variables]
+    history = fit(model, data)
+    moved = [variable.numpy() for variable in model.trainable_variables]
+    gradient = [before - after for before, after in zip(weights, moved, strict=True)]
+
+    images = np.concatenate(list(data.values())) if objective.pairs else data
+    lanes = keras.ops.arange(len(images) * LATENTS, dtype="int32")
+    epsilon = keras.ops.convert_to_numpy(standard_normal(3, 0, lanes)).astype("float64").reshape(-1, LATENTS)
+
+    def loss(weights):
+        return numpy_loss(objective, model, weights, images, epsilon, reduction)
+
+    expected, reconstruction, divergence = loss(weights)
+    assert history["loss"][0] == pytest.approx(expected, rel=1e-5)
+    assert history["reconstruction_loss"][0] == pytest.approx(reconstruction, rel=1e-5)
+    assert history["kl_loss"][0] == pytest.approx(divergence, rel=1e-5)
+    rng = np.random.default_rng(1)
+    scale = np.sqrt(sum((part**2).sum() for part in gradient))
+    for _ in range(10):
+        direction = [rng.normal(size=part.shape) for part in weights]
+        ahead, behind = (
+            loss([w + sign * 1e-6 * d for w, d in zip(weights, direction, strict=True)])[0] for sign in (1, -1)
+        )
+        slope = sum((g * d).sum() for g, d in zip(gradient, direction, strict=True))
+        assert slope == pytest.approx((ahead - behind) / 2e-6, rel=1e-3, abs=1e-4 * scale)
+
+
+def check_config_round_trip(objective):
+    model = objective.model()
+    config = model.get_config()
+    again = type(model).from_config(copy.deepcopy(config))
+    assert again.get_config() == config
+    assert keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model)).get_config() == config
+
+
+def check_saved_model_goes_on(objective, folder):
+    """A model saved in the middle and loaded in safe mode ends bit for bit like the one that went on."""
+    data = objective.data()
+    model = objective.model()
+    model.compile(keras.optimizers.Adam(0.01))
+    fit(model, data)
+    model.save(folder / "model.keras")
+    model.save_weights(folder / "model.weights.h5")
+    loaded = keras.saving.load_model(folder / "model.keras")
+    assert type(loaded) is type(model)
+    networks = ("encoder", "decoder")  # Keras turns tuples in these to lists
+    configs = [{k: v for k, v in each.get_config().items() if k not in networks} for each in (loaded, model)]
+    assert configs[0] == configs[1]
+    fresh = objective.model()
+    fresh.compile(keras.optimizers.Adam(0.01))
+    fresh.load_weights(folder / "model.weights.h5")
+    for other in (loaded, fresh):
+        assert_same(state(other), state(model))
+    histories = [fit(each, data, epochs=2) for each in (model, loaded, fresh)]
+    assert histories[0] == histories[1] == histories[2]
+    for other in (loaded, fresh):
+        assert_same(state(other), state(model))
+    assert not list(folder.glob(".*"))
+
+
+def check_fused_steps(objective, jit_compile):
+    """`steps_per_execution` changes nothing, also when the epoch is no multiple of it."""
+    data = objective.data(40)
+    results = []
+    for steps in (1, 3):
+        model = objective.model(reduction="mean")
+        model.compile(keras.optimizers.Adam(0.01), steps_per_execution=steps, jit_compile=jit_compile)
+        history = fit(model, data, epochs=2)
+        results.append((history, state(model)))
+    assert results[0][0] == results[1][0]
+    assert_same(results[0][1], results[1][1])
+
+
+def check_reductions_agree(objective):
+    """Both reductions are one objective up to a factor, which SGD's rate can undo; so with β converted they agree."""
+    pixels = int(np.prod(SHAPE))
+    data = objective.data(8)
+    models = []
+    # The VAE has no β to convert: its other form is the β-VAE of β = 1 converted.
+    whole = Objective(kv.BetaVAE, {"beta": 1.0}, objective.penalty) if objective.cls is kv.VAE else objective
+    for reduction, rate in (("mean", 0.1), ("sum", 0.1 / pixels)):
+        arguments = {}
+        if reduction == "sum":
+            arguments["beta"] = kv.math.convert_beta(whole.arguments["beta"], SHAPE, LATENTS, to="sum")
+        model = (whole if reduction == "sum" else objective).model(reduction=reduction, **arguments)
+        model.compile(keras.optimizers.SGD(rate))
+        fit(model, data, epochs=3)
+        models.append(model)
+    for a, b in zip(models[0].trainable_variables, models[1].trainable_variables, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-4, atol=2e-6)
+
+
+def check_bfloat16(objective):
+    """Mixed precision keeps weights and loss in float32 and changes the loss by rounding only."""
+    data = objective.data(8)
+    full = objective.model()
+    full.compile(keras.optimizers.SGD(0.0))
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = objective.model()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    mixed.set_weights(full.get_weights())
+    mixed.compile(keras.optimizers.SGD(0.0))
+    assert {keras.backend.standardize_dtype(v.dtype) for v in mixed.trainable_variables} == {"float32"}
+    assert mixed.encoder.layers[2].compute_dtype == "bfloat16"
+    expected, got = fit(full, data), fit(mixed, data)
+    for name in expected:
+        assert got[name][0] == pytest.approx(expected[name][0], rel=0.03), name
+    assert mixed.encode(data["first"] if objective.pairs else data).dtype == np.float32
+
+
+def check_losses(objective):
+    """Every reconstruction loss trains, and the logged value is that loss times the number of elements."""
+    for loss in (
+        kv.losses.MeanAbsoluteError(),
+        kv.losses.BernoulliNLL(),
+        kv.losses.BoxBlurMSE(radius=2, weight=9.0),
+        keras.losses.Huber(),
+    ):
+        model = objective.model(loss)
+        model.compile(keras.optimizers.Adam(0.01))
+        history = fit(model, objective.data(), epochs=3)
+        assert all(np.isfinite(values).all() for values in history.values())
+        assert history["reconstruction_loss"][-1] < history["reconstruction_loss"][0]
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+        assert again.reconstruction.get_config() == loss.get_config()
+
+
+def check_epoch_means(objective):
+    """The logs of an epoch with a ragged last batch are means over images, not over batches."""
+    data = objective.data(11)
+    model = objective.model()
+    model.compile(keras.optimizers.SGD(0.0))
+    means = fit(model, data, batch_size=8)
+    parts = []
+    for start, stop in ((0, 8), (8, 11)):
+        part = {key: value[start:stop] for key, value in data.items()} if objective.pairs else data[start:stop]
+        # The step counter goes on from `parts`, as it did within the epoch.
+        probe = objective.model()
+        probe.compile(keras.optimizers.SGD(0.0))
+        probe.step.assign(len(parts))
+        parts.append((stop - start, fit(probe, part)))
+    for name in means:
+        expected = sum(count * history[name][0] for count, history in parts) / 11
+        assert means[name][0] == pytest.approx(expected, rel=1e-5)
+
+
+def check_uint8(objective):
+    """uint8 images train as their standardised form does, and encode to the same codes."""
+    rng = np.random.default_rng(5)
+    raw = rng.integers(0, 256, size=(8, *SHAPE), dtype="uint8")
+    constants = {"pixel_mean": [0.4, 0.5], "pixel_std": [0.2, 0.3]}
+    standardized = ((raw / 255.0 - constants["pixel_mean"]) / constants["pixel_std"]).astype("float32")
+    results = []
+    for images in (raw, standardized):
+        model = objective.model(**constants)
+        model.compile(keras.optimizers.SGD(0.01))
+        data = {"first": images, "second": images[::-1].copy()} if objective.pairs else images
+        results.append((fit(model, data)["loss"][0], model.encode(images)))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
+    np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-4, atol=1e-5)
+
+
+def check_bad_input(objective):
+    """Whatever does not fit is refused, naming the argument, before a step is taken."""
+    model = objective.model()
+    model.compile()
+    good = objective.data(8)
+    first = good["first"] if objective.pairs else good
+    broken = first.copy()
+    broken[3, 0, 0, 0] = np.nan
+
+    def paired(images):
+        return {"first": images, "second": images} if objective.pairs else images
+
+    for data, message in (
+        (first if objective.pairs else {"first": first, "second": first}, "pairs" if objective.pairs else "single"),
+        (paired(first[..., :1]), "shape"),
+        (paired(first[0]), "shape"),
+        (paired(first.astype("int64")), "dtype"),
+        (paired(broken), "x must be finite: 1 of 8 images .* index 3"),
+        (paired(first[:0]), "x is empty"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(data, verbose=0)
+    with pytest.raises(ValueError, match="y and sample_weight"):
+        model.fit(paired(first), paired(first), verbose=0)
+    assert int(model.step) == 0
