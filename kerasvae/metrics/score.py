@@ -1,0 +1,111 @@
+"""The result of a score: one headline number and what it was made of."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Score:
+    """A named number, with the parts it was computed from.
+
+    `float(score)` is the headline. Scores compare with each other and with plain numbers by that number
+    alone, so `max(scores)`, `sorted(scores)` and `score > 0.5` work; compare `to_json()` to compare the parts
+    as well.
+
+    Arguments:
+        name: what was measured, e.g. `"mig"`. Not empty.
+        value: the headline number.
+        parts: mapping of str to number, NumPy array, tuple, str, None or a mapping of these. Default: empty.
+            Arrays are copied and made read-only.
+
+    Raises:
+        TypeError: `value` is no real number, `parts` is no mapping, or one of its keys is no str.
+        ValueError: `name` is empty or no str.
+
+    Example:
+
+    >>> score = Score("mig", 0.5134, {"per_factor": np.array([0.5, 0.5268])})
+    >>> score, float(score)
+    (Score(mig=0.5134), 0.5134)
+    >>> score.to_json()
+    {'name': 'mig', 'value': 0.5134, 'parts': {'per_factor': [0.5, 0.5268]}}
+    """
+
+    name: str
+    value: float
+    parts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"name must be a str that is not empty, got {self.name!r}")
+        value = np.asarray(self.value)
+        if value.ndim or value.dtype.kind not in "biuf":
+            raise TypeError(f"value must be a real number, got {self.value!r}")
+        if not isinstance(self.parts, Mapping) or not all(isinstance(key, str) for key in self.parts):
+            raise TypeError(f"parts must be a mapping with str keys, got {self.parts!r}")
+        object.__setattr__(self, "value", float(value))
+        object.__setattr__(self, "parts", {key: _frozen(part) for key, part in self.parts.items()})
+
+    def __float__(self):
+        return self.value
+
+    def __repr__(self):
+        return f"Score({self.name}={self.value:.4g})"
+
+    def __eq__(self, other):
+        return self.value == float(other) if isinstance(other, Real | Score) else NotImplemented
+
+    def __lt__(self, other):
+        return self.value < float(other) if isinstance(other, Real | Score) else NotImplemented
+
+    def __le__(self, other):
+        return self.value <= float(other) if isinstance(other, Real | Score) else NotImplemented
+
+    def __gt__(self, other):
+        return self.value > float(other) if isinstance(other, Real | Score) else NotImplemented
+
+    def __ge__(self, other):
+        return self.value >= float(other) if isinstance(other, Real | Score) else NotImplemented
+
+    def __hash__(self):
+        return hash(self.value)
+
+    def to_json(self):
+        """The score as a dict that `json.dumps` takes: `name`, `value`, `parts`, arrays and tuples as lists.
+
+        JSON has no infinities and no nan: they become the strings `"inf"`, `"-inf"` and `"nan"`, which
+        `float` reads.
+
+        Raises:
+            TypeError: a part is of a type that JSON has nothing for.
+        """
+        return {"name": self.name, "value": _plain(self.value, "value"), "parts": _plain(self.parts, "parts")}
+
+
+def _frozen(part):
+    if not isinstance(part, np.ndarray):
+        return part
+    part = part.copy()
+    part.setflags(write=False)
+    return part
+
+
+def _plain(part, where):
+    if isinstance(part, np.ndarray | np.generic):
+        part = part.tolist()
+    if isinstance(part, Mapping):
+        return {str(key): _plain(value, f"{where}[{key!r}]") for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_plain(value, f"{where}[{index}]") for index, value in enumerate(part)]
+    if isinstance(part, Score):
+        return part.to_json()
+    if isinstance(part, float) and not math.isfinite(part):
+        return str(part)
+    if part is None or isinstance(part, bool | int | float | str):
+        return part
+    raise TypeError(f"{where} is of type {type(part).__name__}, which cannot be written as JSON")
