@@ -81,13 +81,16 @@ def _pipeline(data, batch, keys, batch_size, steps, seed, start, standardize):
         raise ValueError(f"start must be below steps ({steps}), got {start}")
     import tensorflow as tf
 
-    shape = data.image_shape
-    mean, std = (data.mean, data.std) if standardize else (np.zeros(shape[-1]), np.ones(shape[-1]))
-    scale, offset = (1.0 / (255.0 * std)).astype("float32"), (-mean / std).astype("float32")
+    shape = height, width, channels = data.image_shape
+    mean, std = (data.mean, data.std) if standardize else (np.zeros(channels), np.ones(channels))
+    # One number for each value of an image's row: a last axis of 1 to 4 channels is too short to be vectorised.
+    scale, offset = (np.tile(constants.astype("float32"), width) for constants in (1.0 / (255.0 * std), -mean / std))
 
     def load(step):
         raw = tf.numpy_function(lambda step: batch(int(step)), [step], tf.uint8, stateful=False)
-        standardized = tf.cast(tf.ensure_shape(raw, (len(keys) * batch_size, *shape)), tf.float32) * scale + offset
+        raw = tf.ensure_shape(raw, (len(keys) * batch_size, *shape))
+        rows = tf.reshape(raw, (len(keys) * batch_size, height, width * channels))
+        standardized = tf.reshape(tf.cast(rows, tf.float32) * scale + offset, (len(keys) * batch_size, *shape))
         if len(keys) == 1:
             return standardized
         return dict(zip(keys, tf.split(standardized, len(keys)), strict=True))
