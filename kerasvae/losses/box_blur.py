@@ -26,6 +26,11 @@ def box_sums(images, radius: int):
     they beat running sums (a cumulative sum is not vectorised along these axes) and leave the FFT far behind; on
     accelerators they are what the hardware does best.
     """
+    return ops.transpose(_box_sums(images, radius), (0, 1, 3, 2))
+
+
+def _box_sums(images, radius: int):
+    """`box_sums` with channels before width, (batch, height, channels, width)."""
     _, height, width, channels = images.shape
     rows = ops.convert_to_tensor(_band(height, radius), images.dtype)
     columns = ops.convert_to_tensor(_band(width, radius), images.dtype)
@@ -33,7 +38,7 @@ def box_sums(images, radius: int):
     # Channels move out of the way so that the second product, too, runs over the last axis.
     sums = ops.transpose(ops.reshape(sums, (-1, height, width, channels)), (0, 1, 3, 2))
     sums = ops.matmul(ops.reshape(sums, (-1, width)), columns)
-    return ops.transpose(ops.reshape(sums, (-1, height, channels, width)), (0, 1, 3, 2))
+    return ops.reshape(sums, (-1, height, channels, width))
 
 
 def _band(size: int, radius: int) -> np.ndarray:
@@ -100,7 +105,7 @@ class BoxBlurMSE(keras.losses.Loss):
         y_true, y_pred = image_batch(self, y_true, y_pred)
         difference = y_true - y_pred
         area = (2 * self.radius + 1) ** 2
-        blurred = ops.mean(ops.square(box_sums(difference, self.radius)), axis=(1, 2, 3))
+        blurred = ops.mean(ops.square(_box_sums(difference, self.radius)), axis=(1, 2, 3))
         pixels = ops.mean(ops.square(difference), axis=(1, 2, 3))
         return self.pixel_weight * pixels + (self.weight / area**2) * blurred
 
