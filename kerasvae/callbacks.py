@@ -122,9 +122,6 @@ class Checkpoint(keras.callbacks.Callback):
         OSError: when `path` cannot be written.
     """
 
-    # Keras then leaves the logs on the device instead of waiting for them after every batch.
-    async_safe = True
-
     def __init__(self, path, every: int = 500):
         super().__init__()
         if Path(path).suffix != ".keras":
@@ -136,12 +133,18 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._saved = 0
 
-    def on_train_batch_end(self, batch, logs=None):
-        if batch + 1 - self._saved >= self.every:
-            self._saved = batch + 1
-            self.model.save(self.path)
+    def on_train_batch_begin(self, batch, logs=None):
+        # Before a step, not after one: at its end Keras would fetch the logs from the device for every batch, or, of a
+        # callback that forgoes them, call it from another thread while the model already takes the next step.
+        if batch - self._saved >= self.every:
+            self._saved = batch
+            self.save()
 
     def on_epoch_end(self, epoch, logs=None):
+        self.model.save(self.path)
+
+    def save(self):
+        """Write the checkpoint in the middle of an epoch."""
         self.model.save(self.path)
 
 

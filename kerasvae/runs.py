@@ -153,12 +153,9 @@ class _EpochCheckpoint(Checkpoint):
                 variable.assign(value)
             self._means = ()
 
-    def on_train_batch_end(self, batch, logs=None):
-        # At the epoch's last step `on_epoch_end` saves, once the epoch's row is in the history.
-        if batch + 1 - self._saved >= self.every and batch + 1 != self.params["steps"]:
-            self._saved = batch + 1
-            with files.replacing(self.path) as temporary:
-                self.model.save(temporary)
-                means = [float(variable.numpy()) for variable in self.model.metrics_variables]
-                with zipfile.ZipFile(temporary, "a") as archive:
-                    archive.writestr(self.MEANS, json.dumps(means))
+    def save(self):
+        with files.replacing(self.path) as temporary:
+            self.model.save(temporary)
+            means = [float(variable.numpy()) for variable in self.model.metrics_variables]
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(self.MEANS, json.dumps(means))
