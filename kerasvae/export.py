@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers
 
 from kerasvae import files
-from kerasvae.models.images import scale_and_offset
+from kerasvae.models.images import scale_and_offset, standardize
 from kerasvae.models.vae import VAE
 
 FORMATS = ("tf_saved_model", "onnx")
@@ -32,8 +32,9 @@ def encoder(
     """Write a model's encoder for serving: raw images in, `mean` and `logvar` out, any batch size.
 
     Input `image`: pixels 0..255, (batch, height, width, channels); the model's channel constants are applied inside.
-    Outputs `mean` and `logvar`: float32 (batch, latents). Beside the artefact, `<path>.json` says what it is: names,
-    shapes, constants, versions, and test vectors with the expected outputs.
+    Outputs `mean` and `logvar`: float32 (batch, latents). It computes in float32, also when the model was trained in
+    mixed precision, from which it then differs by that precision. Beside the artefact, `<path>.json` says what it is:
+    names, shapes, constants, versions, and test vectors with the expected outputs.
 
     Args:
         model: a trained model of this package. Its constants (`model.pixel_mean`, `model.pixel_std`) are what `fit`
@@ -74,8 +75,13 @@ def encoder(
             f"images must be uint8 (n, {', '.join(map(str, model.image_shape))}) with n at least 1, got {images.dtype} "
             f"of shape {images.shape}"
         )
-    mean, logvar = model.encode(images, return_logvar=True)
-    servable = _servable(model, input_dtype)
+    network = _float32_copy(model.encoder)
+    if all(layer.compute_dtype == "float32" for layer in model.encoder.layers):
+        mean, logvar = model.encode(images, return_logvar=True)
+    else:
+        outputs = model.run_network(network, standardize(images, model.pixel_mean, model.pixel_std))
+        mean, logvar = outputs["mean"], outputs["logvar"]
+    servable = _servable(model, network, input_dtype)
     description = path.with_name(path.name + ".json")
     with files.replacing(description) as temporary_description, files.replacing(path) as temporary:
         # Keras picks the file's kind by the suffix, which the temporary name must therefore keep.
@@ -142,13 +148,22 @@ def run(path, images, format: str = "tf_saved_model") -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in loaded.signatures["serving_default"](image=images).items()}
 
 
-def _servable(model, input_dtype: str) -> keras.Model:
-    """A functional model from raw images to the two heads, with weights of its own."""
+def _float32_copy(encoder) -> keras.Model:
+    """The encoder with the same weights, computing in float32: ONNX runtimes lack kernels for bfloat16."""
+
+    def copy(layer):
+        config = layer.get_config()
+        return type(layer).from_config({**config, "dtype": "float32"} if "dtype" in config else config)
+
+    network = keras.models.clone_model(encoder, clone_function=copy, recursive=True)
+    network.set_weights(encoder.get_weights())
+    return network
+
+
+def _servable(model, network, input_dtype: str) -> keras.Model:
+    """A functional model from raw images to the two heads of `network`."""
     image = layers.Input(model.image_shape, dtype=input_dtype, name="image")
     scale, offset = scale_and_offset(model.pixel_mean, model.pixel_std)
-    # A copy, so that exporting does not touch the model's own layers.
-    network = keras.models.clone_model(model.encoder)
-    network.set_weights(model.encoder.get_weights())
     standardized = layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name="standardize")(image)
     outputs = network(standardized)
     heads = {name: layers.Identity(dtype="float32", name=name)(outputs[name]) for name in ("mean", "logvar")}
