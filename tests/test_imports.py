@@ -1,0 +1,193 @@
+"""Who may import whom (design.md, section 2), read off the source of every file."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kerasvae
+
+PACKAGE = Path(kerasvae.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+RECIPES = sorted((PACKAGE.parent / "recipes").glob("*.py"))
+HEAVY = {"tensorflow_datasets", "keras_tuner", "matplotlib", "sklearn"}
+BACKENDS = {"tensorflow", "jax", "torch"}
+
+# Room -> the rooms, and the packages outside the standard library, that its files may import.
+ALLOWED = {
+    "__init__": (
+        "callbacks datasets export files losses math metrics models networks runs schedules".split(),
+        [],
+    ),
+    "files": ([], []),
+    "math": ([], ["keras"]),
+    "schedules": ([], ["keras"]),
+    "networks": (["math"], ["keras", "numpy"]),
+    "losses": (["math"], ["keras", "numpy"]),
+    "models": (["math", "losses", "schedules", "files"], ["keras", "numpy"]),
+    "metrics": ([], ["numpy", "scipy", "sklearn", "joblib"]),
+    "datasets": (["files"], ["numpy", "tensorflow", "tensorflow_datasets"]),
+    "analysis": (["math", "losses", "datasets", "metrics", "files"], ["numpy", "scipy", "keras"]),
+    "callbacks": (["files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
+    "plots": (["files", "math", "metrics"], ["keras", "numpy", "scipy", "matplotlib"]),
+    "runs": (["callbacks", "files", "models"], ["keras", "numpy"]),
+    "export": (["files", "models"], ["keras", "numpy", "tensorflow", "onnxruntime", "tf2onnx"]),
+    "tuning": (None, None),
+    "cli": (None, None),
+}
+# Where a backend's own package may be named, and how deep: at the top of the file, or in functions alone.
+BACKEND_FILES = {
+    "models/train_step/tensorflow.py": ("tensorflow", "anywhere"),
+    "models/train_step/jax.py": ("jax", "anywhere"),
+    "models/train_step/torch.py": ("torch", "anywhere"),
+    "datasets/pipelines.py": ("tensorflow", "functions"),
+    "export.py": ("tensorflow", "functions"),
+}
+# Documented names of keras.backend; the rest is internal.
+PUBLIC_BACKEND = {"standardize_dtype"}
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+
+
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def at_top(tree):
+    """The nodes that run when the module is imported: those outside functions."""
+    waiting = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def imported(nodes):
+    """Dotted names that import statements bring in; of `from a import b` both a and a.b, as b may be a module."""
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def room(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def rooms_of(names):
+    """Rooms of the package among dotted names."""
+    return {name.split(".")[1] for name in names if name.startswith("kerasvae.")}
+
+
+def packages_of(names):
+    outside = {name.split(".")[0] for name in names} - {"kerasvae", "__future__"}
+    return {name for name in outside if name not in sys.stdlib_module_names}
+
+
+def module_file(name):
+    base = PACKAGE.parent.joinpath(*name.split("."))
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+
+def test_every_room_has_a_rule():
+    assert {room(path) for path in FILES} <= set(ALLOWED)
+
+
+@every_file
+def test_rooms_and_packages(path):
+    names = imported(ast.walk(parsed(path)))
+    rooms, packages = ALLOWED[room(path)]
+    if rooms is not None:
+        assert rooms_of(names) - {room(path)} <= set(rooms)
+        assert packages_of(names) - BACKENDS <= set(packages)
+
+
+@every_file
+def test_a_room_does_not_go_through_the_front_door(path):
+    # `from kerasvae import VAE` or `import kerasvae` would hide what is used, and make a circle.
+    if path != PACKAGE / "__init__.py":
+        names = imported(ast.walk(parsed(path)))
+        assert all(module_file(f"kerasvae.{name}") for name in rooms_of(names))
+        assert "kerasvae" not in imported(node for node in ast.walk(parsed(path)) if isinstance(node, ast.Import))
+
+
+@every_file
+def test_nobody_imports_tuning_or_cli(path):
+    if room(path) not in ("tuning", "cli"):
+        assert not rooms_of(imported(ast.walk(parsed(path)))) & {"tuning", "cli"}
+
+
+def test_plots_and_tuning_are_loaded_when_asked_for():
+    source = (PACKAGE / "__init__.py").read_text()
+    assert 'if name in ("plots", "tuning")' in source
+    for name in ("plots", "tuning"):
+        assert f"kerasvae.{name}" not in imported(ast.walk(ast.parse(source)))
+
+
+@every_file
+def test_backends_stay_in_their_files(path):
+    tree = parsed(path)
+    allowed, where = BACKEND_FILES.get(path.relative_to(PACKAGE).as_posix(), (None, None))
+    assert packages_of(imported(ast.walk(tree))) & BACKENDS <= {allowed}
+    if where == "functions":
+        assert not packages_of(imported(at_top(tree))) & BACKENDS
+
+
+@every_file
+def test_keras_internals_are_not_used(path):
+    tree = parsed(path)
+    names = imported(ast.walk(tree))
+    assert not any(name == "keras.src" or name.startswith(("keras.src.", "keras.backend.")) for name in names)
+    assert "keras.backend" not in names
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
+            owner = ast.unparse(node.value)
+            assert owner != "keras.src"
+            assert owner != "keras.backend" or node.attr in PUBLIC_BACKEND
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_recipes_import_the_package_as_kv_alone(path):
+    statements = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    own = [ast.unparse(node) for node in statements if any(n.split(".")[0] == "kerasvae" for n in imported([node]))]
+    assert own == ["import kerasvae as kv"]
+
+
+def test_the_command_imports_nothing_heavy_at_its_top():
+    assert packages_of(imported(at_top(parsed(PACKAGE.parent / "kerasvae_command.py")))) == set()
+
+
+def test_importing_the_package_reaches_no_heavy_import():
+    waiting, seen = ["kerasvae"], {}
+    while waiting:
+        name = waiting.pop()
+        path = module_file(name)
+        if path is None or name in seen:
+            continue
+        seen[name] = imported(at_top(parsed(path)))
+        waiting.extend(seen[name])
+    assert {"kerasvae.models.vae", "kerasvae.metrics.dci", "kerasvae.export"} <= set(seen)
+    assert not {name for name in seen if name.startswith(("kerasvae.tuning", "kerasvae.cli", "kerasvae.plots"))}
+    found = {name: sorted(packages_of(names) & HEAVY) for name, names in seen.items()}
+    assert not {name: heavy for name, heavy in found.items() if heavy}
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    # Keras itself imports matplotlib and sklearn where they are installed: what counts is what comes on top.
+    code = (
+        "import json, sys, keras; before = set(sys.modules); import kerasvae;"
+        "print(json.dumps(sorted({name.split('.')[0] for name in set(sys.modules) - before})))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    loaded = set(json.loads(process.stdout.splitlines()[-1]))
+    assert "kerasvae" in loaded and not loaded & HEAVY
