@@ -1,0 +1,80 @@
+"""Every snippet of the README runs, in order and in one namespace, at a size that tests can afford."""
+
+import re
+import shlex
+from pathlib import Path
+
+import keras
+import pytest
+
+import kerasvae as kv
+from kerasvae.metrics import evaluate
+
+README = Path(__file__).parents[1] / "README.md"
+# Only numbers change.
+SMALLER = {
+    "57_600": "2",
+    "batch_size=256": "batch_size=8",
+    "epochs=50, steps_per_epoch=1000": "epochs=2, steps_per_epoch=1",
+    "steps=50_000": "steps=3",
+}
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def small_evaluate(encode, data, scores, **arguments):
+    options = {name: {"stages": 2} if name == "dci" else {} for name in scores}
+    return evaluate(encode, data, options, train=40, test=20, **arguments)
+
+
+def test_python_snippets(tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kv.metrics, "evaluate", small_evaluate)
+    monkeypatch.setattr(kv.callbacks, "evaluate", small_evaluate_of_callbacks)
+    text = "\n".join(blocks("python"))
+    for large, small in SMALLER.items():
+        assert large in text
+        text = text.replace(large, small)
+    if keras.config.backend() == "torch":
+        text = re.sub(r"^kv\.export.*$", "", text, flags=re.MULTILINE)  # Torch cannot write this format
+    namespace = {}
+    exec(compile(text, str(README), "exec"), namespace)
+    assert int(namespace["model"].step.numpy()) == 3
+    assert (tmp_path / "vae.keras").is_file() and (tmp_path / "traversals-002.png").is_file()
+
+
+def small_evaluate_of_callbacks(encode, data, scores, *, seed, train, test):
+    return evaluate(encode, data, scores, seed=seed, train=40, test=20)
+
+
+def test_commands(tmp_path, monkeypatch):
+    import kerasvae_command
+
+    # The parser itself refuses folders that hold no run.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs/a").mkdir(parents=True)
+    (tmp_path / "runs/a/settings.json").write_text("{}")
+    parser = kerasvae_command.parser()
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("kerasvae ")]
+    assert {shlex.split(line)[1] for line in lines} == {"train", "score", "export"}
+    for line in lines:
+        parser.parse_args(shlex.split(line, comments=True)[1:])
+
+
+def test_files_it_names_exist():
+    text = README.read_text(encoding="utf-8")
+    for path in re.findall(r"(?:assets|recipes)/[\w.]+\w", text):
+        assert (README.parent / path).is_file(), path
+
+
+def test_every_name_of_the_table_exists():
+    text = README.read_text(encoding="utf-8")
+    names = re.findall(r"`kv\.([\w.]+)`", text)
+    assert len(names) > 10
+    for name in names:
+        owner = kv
+        for part in name.split("."):
+            owner = getattr(owner, part)
