@@ -307,12 +307,17 @@ def test_bernoulli_learns_and_is_scored_on_images_in_0_1(tmp_path, monkeypatch):
     assert model.pixel_mean == (0.0,) and model.pixel_std == (1.0,)
     seen = []
 
-    def evaluate(encode, data, scores, **options):
-        images = data.images([0, 20])
-        seen.append((encode(data.standardize(images)), model.encode(images)))
-        return {}
+    def first_codes(codes, factors):
+        seen.append((codes, factors))
+        return 0.0
 
-    monkeypatch.setattr(kv.metrics, "evaluate", evaluate)
+    evaluate = kv.metrics.evaluate
+    monkeypatch.setattr(
+        kv.metrics, "evaluate", lambda encode, data, scores, **options: evaluate(encode, data, [first_codes], **options)
+    )
     with contextlib.redirect_stdout(None):
-        assert kerasvae_command.main(["score", str(tmp_path)]) == 0
-    np.testing.assert_allclose(*seen[0], atol=1e-5)
+        assert kerasvae_command.main(["score", str(tmp_path), "--samples", "9", "--test-samples", "1"]) == 0
+    codes, factors = seen[0]
+    data = kv.datasets.XYSquares(num_squares=1, rgb=False)
+    expected = model.encode((data.images(data.index(factors)) / 255).astype("float32"))
+    np.testing.assert_allclose(codes, expected, atol=1e-5)
