@@ -22,6 +22,7 @@ def kl_standard_normal(mean, logvar):
 
     Source: Kingma & Welling 2013, appendix B.
     """
+    mean, logvar = _tensors(mean, logvar)
     return 0.5 * (ops.square(mean) + ops.exp(logvar) - logvar - 1.0)
 
 
@@ -31,6 +32,7 @@ def kl_normal(mean1, logvar1, mean2, logvar2):
     Args:
         mean1, logvar1, mean2, logvar2: the two posteriors, each (batch, latents).
     """
+    mean1, logvar1, mean2, logvar2 = _tensors(mean1, logvar1, mean2, logvar2)
     difference = logvar1 - logvar2
     return 0.5 * (ops.exp(difference) + ops.square(mean1 - mean2) * ops.exp(-logvar2) - difference - 1.0)
 
@@ -44,6 +46,7 @@ def symmetric_kl(mean1, logvar1, mean2, logvar2):
     Source: "Overlooked Implications", supplement B.2, Eq. 3, after Dittadi et al. 2021. The log-variances cancel, so
     that it is exactly 0 for equal posteriors: 1/4 ((σ1² + (μ1-μ2)²)/σ2² + (σ2² + (μ1-μ2)²)/σ1²) - 1/2.
     """
+    mean1, logvar1, mean2, logvar2 = _tensors(mean1, logvar1, mean2, logvar2)
     squared = ops.square(mean1 - mean2)
     difference = logvar1 - logvar2
     return 0.25 * (ops.exp(difference) + ops.exp(-difference) + squared * (ops.exp(-logvar1) + ops.exp(-logvar2)) - 2.0)
@@ -62,6 +65,7 @@ def shared_latents(distance, threshold: float = 0.5):
 
     Source: Locatello et al. 2020, section 4; the border 1/2 (min + max) is theirs.
     """
+    (distance,) = _tensors(distance)
     smallest = ops.min(distance, axis=-1, keepdims=True)
     largest = ops.max(distance, axis=-1, keepdims=True)
     # At a threshold near 1 the border may be rounded to above the largest distance.
@@ -84,6 +88,7 @@ def average_posteriors(mean1, logvar1, mean2, logvar2, shared, how: str = "gvae"
     Raises:
         ValueError: for another `how`.
     """
+    mean1, logvar1, mean2, logvar2 = _tensors(mean1, logvar1, mean2, logvar2)
     if how == "gvae":
         mean = 0.5 * (mean1 + mean2)
     elif how == "authors":
@@ -97,6 +102,11 @@ def average_posteriors(mean1, logvar1, mean2, logvar2, shared, how: str = "gvae"
         ops.where(shared, mean, mean2),
         ops.where(shared, logvar, logvar2),
     )
+
+
+def _tensors(*arrays):
+    """NumPy arrays and tensors alike as tensors: the backends do not agree on what the two make together."""
+    return tuple(ops.convert_to_tensor(array) for array in arrays)
 
 
 def convert_beta(beta: float, image_shape: tuple[int, int, int], latents: int, to: str) -> float:
