@@ -98,7 +98,10 @@ def _pipeline(data, batch, keys, batch_size, steps, seed, start, standardize):
     dataset = tf.data.Dataset.range(start, tf.int64.max if steps is None else steps).map(load)
     if steps is None:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-    dataset = dataset.prefetch(2)
+    # Nothing here is left to tune, and an iterator that is closed waits for the tuner to wake, a second and more.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = dataset.prefetch(2).with_options(options)
     # `fit` reads the constants here, also after take, map or prefetch.
     dataset.standardization = (tuple(map(float, mean)), tuple(map(float, std)))
     return dataset
