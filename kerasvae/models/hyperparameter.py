@@ -46,7 +46,7 @@ class Hyperparameter:
                 shape=parameters.shape, dtype="float32", trainable=False, name=self.name, initializer="zeros"
             )
             model.__dict__[f"_weight_{self.name}"] = weight
-        elif type(current) is not type(schedule):
+        elif type(current) is not type(schedule) or len(current.parameters) != len(schedule.parameters):
             raise ValueError(
                 f"{self.name} is a {type(current).__name__} in this model and cannot become a "
                 f"{type(schedule).__name__} afterwards: make a new model"

@@ -100,7 +100,7 @@ def standardization_of(data):
     return None
 
 
-def check_data(model, data, argument: str, steps: int | None) -> None:
+def check_data(model, data, argument: str, steps: int | None, batch_size: int | None = None) -> None:
     """Check what is given to `fit` or `evaluate` before anything is computed.
 
     Args:
@@ -108,6 +108,7 @@ def check_data(model, data, argument: str, steps: int | None) -> None:
         data: array, dictionary of arrays, pipeline, or a tuple of one of these and targets (which are refused).
         argument: what the caller calls the data, for the error.
         steps: number of batches that will be drawn, or None.
+        batch_size: images a batch of an array will hold, or None for Keras's 32.
 
     Raises:
         ValueError: naming `argument`, when the data are empty, do not fit the model, hold NaN or infinity (in the first
@@ -123,6 +124,19 @@ def check_data(model, data, argument: str, steps: int | None) -> None:
     if batch is None:
         return
     batch = model.unpack(batch)
+    count = len(next(iter(batch.values())) if isinstance(batch, dict) else batch)
+    if batch is data:
+        full = 32 if batch_size is None else batch_size
+        sizes = {min(count, full), count % full or min(count, full)}
+    else:
+        sizes = {count}
+    least, most = model.batch_limits()
+    if min(sizes) < least or max(sizes) > most:
+        raise ValueError(
+            f"{argument}: a batch must hold at least {least} images"
+            + (f" and at most {most}" if most < 2**31 else "")
+            + f" for {type(model).__name__}, the batches hold {' and '.join(map(str, sorted(sizes)))}"
+        )
     for part in batch.values() if isinstance(batch, dict) else [batch]:
         check_finite(part, argument)
     model.gather_images({key: part[:1] for key, part in batch.items()} if isinstance(batch, dict) else batch[:1])

@@ -97,6 +97,7 @@ class VAE(TrainStep, Coding, Saving, keras.Model):
         )
         self.noise_seed = self.add_weight(shape=(), dtype="int", trainable=False, initializer="zeros", name="seed")
         self.noise_seed.assign(self.seed % (2**31 - 1))
+        self._training = False
         self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *self.logged_terms())}
         # The networks are built, so the model is: saving, tuners and callbacks rely on it. `build()` would also lock
         # the model, before a subclass has added its own weights.
@@ -118,8 +119,11 @@ class VAE(TrainStep, Coding, Saving, keras.Model):
         check_images(x, self.image_shape, "x")
         return standardize(x, self.pixel_mean, self.pixel_std)
 
-    def posterior(self, images, training=False):
-        """Posterior of each of the gathered images: mean and log-variance, each (images, latents), float32."""
+    def posterior(self, images, training=False, x=None):
+        """Posterior of each of the gathered images: mean and log-variance, each (images, latents), float32.
+
+        `x` is the batch as the data yield it, for objectives that find more in it than images.
+        """
         outputs = self.encoder(images, training=training)
         return ops.cast(outputs["mean"], "float32"), ops.cast(outputs["logvar"], "float32")
 
@@ -131,13 +135,26 @@ class VAE(TrainStep, Coding, Saving, keras.Model):
         """
         return ops.mean(ops.sum(kl_standard_normal(mean, logvar), axis=-1))
 
+    def batch_limits(self) -> tuple[int, int]:
+        """The smallest and the largest number of images (or pairs) that a batch may hold."""
+        return 1, 2**31
+
+    def updates(self):
+        """What one training step does, in turn: pairs of a loss, a function of (x, training), and its shares.
+
+        A share is an optimizer (`optimizer` itself or one within it) and the variables that it moves by the gradient of
+        that loss. An objective with one optimizer has one update with one share.
+        """
+        return [(self.compute_loss, [(self.optimizer, self.trainable_variables)])]
+
     # The objective ---------------------------------------------------------------------------------------------------
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The objective on one batch, a scalar, with the logs updated and the counter advanced."""
         images = self.gather_images(x)
-        mean, logvar = self.posterior(images, training=training)
-        z = mean + ops.exp(0.5 * logvar) * self._noise(ops.shape(mean)[0], training)
+        mean, logvar = self.posterior(images, training=training, x=x)
+        self._training = training
+        z = mean + ops.exp(0.5 * logvar) * self.noise(mean)
         predicted = ops.cast(self.decoder(z, training=training), "float32")
         errors = self.reconstruction.call(images, predicted)
         reconstruction = ops.mean(errors) * math.prod(self.image_shape)
@@ -165,16 +182,23 @@ class VAE(TrainStep, Coding, Saving, keras.Model):
         """Value of a hyper-parameter, such as "beta", at the current step, a float32 scalar tensor."""
         return hyperparameters(type(self))[name].at(self, self.step)
 
-    def _noise(self, images, training):
-        """N(0, 1) of shape (images, latents), on each of many replicas its part of the global batch's noise."""
+    def noise(self, like, purpose=0):
+        """N(0, 1) for each element of `like`, (images, latents), a function of (seed, step).
+
+        Each of many replicas gets its part of the global batch's noise. `purpose` tells the uses of one step apart: 0
+        is the sample of the posterior.
+        """
+        step = self.step if self._training else self.evaluation_step
+        # Evaluation has a counter and streams of its own, so that validating does not change the training.
+        return standard_normal(self.noise_seed, step, self._lanes(like), 2 * purpose + (not self._training))
+
+    def _lanes(self, like):
+        """The position of each element of `like`, (images, latents), in the global batch."""
         replica, replicas = self.replica()
-        batch = images // self.images_per_example
+        batch = ops.shape(like)[0] // self.images_per_example
         rows = ops.arange(self.images_per_example)[:, None] * (replicas * batch) + replica * batch + ops.arange(batch)
-        lanes = ops.cast(ops.reshape(rows, (-1, 1)), "int32") * self.latents + ops.arange(self.latents, dtype="int32")
-        # Evaluation has a counter and a stream of its own, so that validating does not change the training noise.
-        if training:
-            return standard_normal(self.noise_seed, self.step, lanes, stream=0)
-        return standard_normal(self.noise_seed, self.evaluation_step, lanes, stream=1)
+        rows = ops.cast(ops.reshape(rows, (-1, 1)), "int32")
+        return rows * self.latents + ops.arange(self.latents, dtype="int32")
 
     @staticmethod
     def unpack(data):
@@ -235,7 +259,7 @@ class VAE(TrainStep, Coding, Saving, keras.Model):
             ValueError: naming the argument, before anything is trained, when the data are empty, do not fit the model,
                 hold NaN or infinity (in the first batch of a pipeline), or never end and `steps_per_epoch` is missing.
         """
-        check_data(self, (x, y), "x", kwargs.get("steps_per_epoch"))
+        check_data(self, (x, y), "x", kwargs.get("steps_per_epoch"), batch_size)
         if kwargs.get("validation_data") is not None:
             check_data(self, kwargs["validation_data"], "validation_data", kwargs.get("validation_steps"))
         if not self.knows_pixel_constants and (constants := standardization_of(x)) is not None:
@@ -249,5 +273,5 @@ class VAE(TrainStep, Coding, Saving, keras.Model):
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """Losses on other data; as `keras.Model.evaluate`, with the data checked as by `fit`."""
         if not kwargs.get("_use_cached_eval_dataset"):  # how `fit` calls it after each epoch, on data it has checked
-            check_data(self, (x, y), "x", kwargs.get("steps"))
+            check_data(self, (x, y), "x", kwargs.get("steps"), batch_size)
         return super().evaluate(x, batch_size=batch_size, **kwargs)

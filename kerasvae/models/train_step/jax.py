@@ -11,17 +11,34 @@ import numpy as np
 
 class JAXTrainStep:
     def train_step(self, state, data):
-        trainable, non_trainable, optimizer, metrics = state
+        trainable, non_trainable, optimizer_state, metrics = state
         x = self.unpack(data)
+        for compute_loss, shares in self.updates():
 
-        def scaled_loss(trainable):
-            loss, (_, *updates) = self.stateless_compute_loss(trainable, non_trainable, metrics, x=x, training=True)
-            with keras.StatelessScope(state_mapping=list(zip(self.optimizer.variables, optimizer, strict=True))):
-                return self.optimizer.scale_loss(loss), updates
+            def scaled_loss(trainable, non_trainable, optimizer_state, metrics, compute_loss=compute_loss):
+                names = self.trainable_variables + self.non_trainable_variables + self.metrics_variables
+                mapping = list(zip(names, [*trainable, *non_trainable, *metrics], strict=True))
+                optimizer_mapping = list(zip(self.optimizer.variables, optimizer_state, strict=True))
+                with keras.StatelessScope(state_mapping=mapping + optimizer_mapping) as scope:
+                    loss = self.optimizer.scale_loss(compute_loss(x, training=True))
+                after = (self.non_trainable_variables, self.metrics_variables)
+                return loss, [[scope.get_current_value(variable) for variable in group] for group in after]
 
-        gradients, (non_trainable, metrics) = jax.grad(scaled_loss, has_aux=True)(trainable)
-        trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
-        return self._logs(metrics), (trainable, non_trainable, optimizer, metrics)
+            gradients, (non_trainable, metrics) = jax.grad(scaled_loss, has_aux=True)(
+                trainable, non_trainable, optimizer_state, metrics
+            )
+            for optimizer, variables in shares:
+                chosen = _positions(variables, self.trainable_variables)
+                owned = _positions(optimizer.variables, self.optimizer.variables)
+                moved, moved_state = optimizer.stateless_apply(
+                    *(
+                        [group[place] for place in places]
+                        for group, places in ((optimizer_state, owned), (gradients, chosen), (trainable, chosen))
+                    )
+                )
+                trainable = _replaced(trainable, chosen, moved)
+                optimizer_state = _replaced(optimizer_state, owned, moved_state)
+        return self._logs(metrics), (trainable, non_trainable, optimizer_state, metrics)
 
     def test_step(self, state, data):
         trainable, non_trainable, metrics = state
@@ -79,3 +96,16 @@ class JAXTrainStep:
             return steps(state, batches)
 
         self.train_function = train_function
+
+
+def _positions(variables, among) -> list[int]:
+    """Where each of the variables stands in the list `among`."""
+    places = {id(variable): place for place, variable in enumerate(among)}
+    return [places[id(variable)] for variable in variables]
+
+
+def _replaced(values, places, new) -> list:
+    values = list(values)
+    for place, value in zip(places, new, strict=True):
+        values[place] = value
+    return values

@@ -21,13 +21,15 @@ class TensorFlowTrainStep:
 
     def train_step(self, data):
         x = self.unpack(data)
-        variables = self.trainable_variables
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(x, training=True)
-            # Keras sums the gradients of the replicas: dividing here, once, makes that the mean over the global batch
-            # for the reconstruction and every other term alike.
-            scaled = self.optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
-        self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
+        for compute_loss, shares in self.updates():
+            with tf.GradientTape() as tape:
+                loss = compute_loss(x, training=True)
+                # Keras sums the gradients of the replicas: dividing here, once, makes that the mean over the global
+                # batch for the reconstruction and every other term alike.
+                scaled = self.optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
+            gradients = tape.gradient(scaled, [variables for _, variables in shares])
+            for (optimizer, variables), share in zip(shares, gradients, strict=True):
+                optimizer.apply_gradients(zip(share, variables, strict=True))
         return self.get_metrics_result()
 
     def test_step(self, data):

@@ -9,12 +9,12 @@ import torch
 class TorchTrainStep:
     def train_step(self, data):
         x = self.unpack(data)
-        self.zero_grad()
-        loss = self.compute_loss(x, training=True)
-        self.optimizer.scale_loss(loss).backward()
-        variables = self.trainable_variables
-        with torch.no_grad():
-            self.optimizer.apply([variable.value.grad for variable in variables], variables)
+        for compute_loss, shares in self.updates():
+            self.zero_grad()
+            self.optimizer.scale_loss(compute_loss(x, training=True)).backward()
+            with torch.no_grad():
+                for optimizer, variables in shares:
+                    optimizer.apply([variable.value.grad for variable in variables], variables)
         return self.get_metrics_result()
 
     def test_step(self, data):
