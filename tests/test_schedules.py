@@ -2,9 +2,19 @@ import keras
 import numpy as np
 import pytest
 
-from kerasvae.schedules import Constant, Linear, Schedule
+from kerasvae.schedules import Constant, Cosine, Cyclical, Linear, Piecewise, Schedule
 
-SCHEDULES = [Constant(0.25), Linear(0.0, 4.0, steps=1000), Linear(3, -1, steps=8, delay=5)]
+SCHEDULES = [
+    Constant(0.25),
+    Linear(0.0, 4.0, steps=1000),
+    Linear(3, -1, steps=8, delay=5),
+    Cosine(0.5, 4.0, steps=16, delay=3),
+    Cyclical(0.0, 1.0, period=10, ramp=0.5),
+    Cyclical(3.0, -1.0, period=7, ramp=0.6),
+    Piecewise([4, 20], [1.0, -2.0, 0.5]),
+    Piecewise([600], [1.0, 2.0]),
+]
+NAMES = {cls.__name__: cls for cls in (Constant, Linear, Cosine, Cyclical, Piecewise)}
 
 
 def at(schedule, *steps):
@@ -65,11 +75,74 @@ def test_round_trips(schedule):
     copies = [
         type(schedule).from_config(schedule.get_config()),
         keras.saving.deserialize_keras_object(serialized),
-        eval(repr(schedule), {"Constant": Constant, "Linear": Linear}),
+        eval(repr(schedule), NAMES),
     ]
     for copy in copies:
         assert copy == schedule and hash(copy) == hash(schedule) and copy is not schedule
         assert at(copy, 0, 6, 900) == at(schedule, 0, 6, 900)
+
+
+def test_cosine_by_hand():
+    # Ends, middle, and a third: (1 - cos 60°)/2 = 1/4.
+    schedule = Cosine(0.0, 8.0, steps=12, delay=2)
+    np.testing.assert_allclose(at(schedule, 0, 2, 6, 8, 10, 14, 99), [0, 0, 2, 4, 6, 8, 8], rtol=1e-6)
+    steps = np.arange(0, 20)
+    expected = 4 - 4 * np.cos(np.pi * np.clip((steps - 2) / 12, 0, 1))
+    np.testing.assert_allclose(at(schedule, *steps), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("start, end", [(1000.0, 0.001), (0.1, 0.3)])
+def test_cosine_ends_are_exact(start, end):
+    assert at(Cosine(start, end, steps=7), 0, 7, 99) == [np.float32(start), np.float32(end), np.float32(end)]
+
+
+def test_cyclical_by_hand():
+    schedule = Cyclical(0.0, 4.0, period=8)
+    assert at(schedule, *range(9)) == [0, 1, 2, 3, 4, 4, 4, 4, 0]
+    assert at(Cyclical(1.0, 5.0, period=4, ramp=1.0), *range(6)) == [1, 2, 3, 4, 1, 2]
+
+
+@pytest.mark.parametrize("period", [7, 10, 49, 100])
+def test_cyclical_repeats(period):
+    schedule = Cyclical(0.5, 2.0, period=period, ramp=0.6)
+    first = at(schedule, *range(period))
+    for cycle in (1, 3, 41):
+        np.testing.assert_allclose(at(schedule, *range(cycle * period, (cycle + 1) * period)), first, rtol=1e-4)
+
+
+def test_piecewise_by_hand():
+    schedule = Piecewise([100, 200], [0.0, 1.0, 4.0])
+    assert at(schedule, 0, 99, 100, 150, 199, 200, 10**6) == [0, 0, 1, 1, 1, 4, 4]
+    assert at(Piecewise([0], [3, 5]), 0, 1) == [5, 5]
+    assert Piecewise((1,), (2, 3)) == Piecewise([1.0], [2.0, 3.0]) != Piecewise([1], [2, 4])
+
+
+def test_cosine_is_not_linear():
+    assert Cosine(0, 1, steps=10) != Linear(0, 1, steps=10) != Cosine(0, 1, steps=10)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: Cosine(0, 1, steps=0), "steps must be at least 1, got 0"),
+        (lambda: Cosine(0, 1, steps=5, delay=-1), "delay must be at least 0"),
+        (lambda: Cosine(float("nan"), 1, steps=5), "start must be a finite number"),
+        (lambda: Cyclical(0, 1, period=0), "period must be at least 1, got 0"),
+        (lambda: Cyclical(0, 1, period=5, ramp=0.0), "ramp must be above 0 and at most 1, got 0.0"),
+        (lambda: Cyclical(0, 1, period=5, ramp=1.5), "ramp must be above 0 and at most 1"),
+        (lambda: Cyclical(0, None, period=5), "end must be a finite number"),
+        (lambda: Piecewise([], [1.0]), "boundaries must be increasing steps, at least one"),
+        (lambda: Piecewise([5, 5], [1.0, 2.0, 3.0]), "boundaries must be increasing"),
+        (lambda: Piecewise([5, 4], [1.0, 2.0, 3.0]), "boundaries must be increasing"),
+        (lambda: Piecewise([5], [1.0]), r"values must hold one number more than boundaries \(2\), got 1"),
+        (lambda: Piecewise([5], [1.0, 2.0, 3.0]), "values must hold one number more"),
+        (lambda: Piecewise(["5"], [1.0, 2.0]), r"boundaries\[0\] must be a finite number"),
+        (lambda: Piecewise([5], [1.0, float("inf")]), r"values\[1\] must be a finite number"),
+    ],
+)
+def test_new_schedules_refuse(make, match):
+    with pytest.raises(ValueError, match=match):
+        make()
 
 
 def test_equality():
