@@ -3,14 +3,33 @@
 import importlib
 
 from kerasvae import callbacks, datasets, export, files, losses, math, metrics, models, networks, runs, schedules
-from kerasvae.models import VAE, AdaGVAE, BetaVAE, load
+from kerasvae.models import (
+    DIPVAE,
+    VAE,
+    AdaGVAE,
+    AdaMLVAE,
+    AnnealedVAE,
+    BetaTCVAE,
+    BetaVAE,
+    FactorVAE,
+    Hyperparameter,
+    InfoVAE,
+    load,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DIPVAE",
     "VAE",
     "AdaGVAE",
+    "AdaMLVAE",
+    "AnnealedVAE",
+    "BetaTCVAE",
     "BetaVAE",
+    "FactorVAE",
+    "Hyperparameter",
+    "InfoVAE",
     "callbacks",
     "datasets",
     "export",

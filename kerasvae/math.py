@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import numbers
 
+import keras
 from keras import ops
 
 
@@ -78,8 +79,10 @@ def average_posteriors(mean1, logvar1, mean2, logvar2, shared, how: str = "gvae"
     Args:
         mean1, logvar1, mean2, logvar2: the pair's posteriors, each (batch, latents).
         shared: boolean (batch, latents), True where the latent is averaged.
-        how: "gvae", the mean of the means and the mean of the variances (Hosoya 2019), or "authors", what the code
-            behind "Overlooked Implications" computed until June 2022: the same variance, but the second
+        how: "gvae", the mean of the means and the mean of the variances (Hosoya 2019); "mlvae", the normalised product
+            of the two Gaussians with its variance doubled, so that equal posteriors stay as they are (Bouchacourt et
+            al. 2018): variance 2·σ1²σ2²/(σ1² + σ2²), mean (μ1σ2² + μ2σ1²)/(σ1² + σ2²); or "authors", what the code
+            behind "Overlooked Implications" computed until June 2022: the variance of "gvae", but the second
             observation's mean in place of the mean of both.
 
     Returns:
@@ -89,19 +92,150 @@ def average_posteriors(mean1, logvar1, mean2, logvar2, shared, how: str = "gvae"
         ValueError: for another `how`.
     """
     mean1, logvar1, mean2, logvar2 = _tensors(mean1, logvar1, mean2, logvar2)
+    # log((σ1² + σ2²)/2)
+    logvar = ops.logaddexp(logvar1, logvar2) - math.log(2.0)
     if how == "gvae":
         mean = 0.5 * (mean1 + mean2)
+    elif how == "mlvae":
+        mean = 0.5 * (mean1 * ops.exp(logvar2 - logvar) + mean2 * ops.exp(logvar1 - logvar))
+        logvar = logvar1 + logvar2 - logvar
     elif how == "authors":
         mean = mean2
     else:
-        raise ValueError(f'how must be "gvae" or "authors", got {how!r}')
-    logvar = ops.logaddexp(logvar1, logvar2) - math.log(2.0)
+        raise ValueError(f'how must be "gvae", "mlvae" or "authors", got {how!r}')
     return (
         ops.where(shared, mean, mean1),
         ops.where(shared, logvar, logvar1),
         ops.where(shared, mean, mean2),
         ops.where(shared, logvar, logvar2),
     )
+
+
+def log_normal(z, mean, logvar):
+    """Log density of N(mean, exp(logvar)) at `z`, element by element, in nats; the three broadcast."""
+    return -0.5 * (math.log(2.0 * math.pi) + logvar + ops.square(z - mean) * ops.exp(-logvar))
+
+
+def kl_decomposition(z, mean, logvar, dataset_size: int, estimator: str = "mws"):
+    """The KL from N(0, I), averaged over the data, split in three: estimates from one batch, in nats.
+
+        KL = I(x; z) + KL(q(z) ‖ Π q(z_j)) + Σ KL(q(z_j) ‖ p(z_j))
+
+    Args:
+        z: one sample of each posterior, (batch, latents); the batch holds at least 2 images.
+        mean, logvar: the posteriors, each (batch, latents).
+        dataset_size: number N of images the batch is drawn from, at least the size of the batch.
+        estimator: of log q(z): "mws", minibatch-weighted sampling (simple; its log q(z) is too low, by log(batch) for
+            codes that overlap little up to log N for codes that overlap much), or "mss", minibatch-stratified sampling
+            (its estimate of q(z), though not of the logarithm, is unbiased).
+
+    Returns:
+        `{"mutual_information", "total_correlation", "dimension_kl"}`, scalars. They add up to the batch mean of
+        log q(z|x) - log p(z), whose expectation is the KL. Estimates of terms that are never negative may be.
+
+    Raises:
+        ValueError: for another estimator.
+
+    Source: Chen et al. 2018, Eq. 2 and appendix C; "Understanding disentangling in VAE", Eq. 1. disentanglement_lib
+    drops the constants (its total correlation is offset by (latents - 1)·log(N·batch)); disentangling-vae and pythae
+    have the stratified weight (N - M)/(N·M) in one column instead of once a row.
+    """
+    if estimator not in ("mws", "mss"):
+        raise ValueError(f'estimator must be "mws" or "mss", got {estimator!r}')
+    z, mean, logvar = _tensors(z, mean, logvar)
+    # (batch of z, batch of posteriors, latents)
+    log_densities = log_normal(z[:, None], mean[None], logvar[None])
+    weights = _log_weights(ops.shape(z)[0], dataset_size, estimator)
+    log_qz = ops.logsumexp(ops.sum(log_densities, axis=-1) + weights, axis=1)
+    log_qz_product = ops.sum(ops.logsumexp(log_densities + weights[..., None], axis=1), axis=-1)
+    log_qz_given_x = ops.sum(log_normal(z, mean, logvar), axis=-1)
+    log_prior = ops.sum(log_normal(z, ops.zeros_like(z), ops.zeros_like(z)), axis=-1)
+    return {
+        "mutual_information": ops.mean(log_qz_given_x - log_qz),
+        "total_correlation": ops.mean(log_qz - log_qz_product),
+        "dimension_kl": ops.mean(log_qz_product - log_prior),
+    }
+
+
+def _log_weights(batch, dataset_size, estimator):
+    """Logarithms of the weights with which the batch's posteriors stand for the data's, (batch, batch)."""
+    size = ops.cast(dataset_size, "float32")
+    count = ops.cast(batch, "float32")
+    if estimator == "mws":
+        return ops.reshape(-ops.log(count * size), (1, 1))
+    # Row i: its own posterior 1/N, one other (N - M)/(N·M), the rest 1/M, with M = batch - 1; a row adds up to 1.
+    others = count - 1.0
+    place = ops.arange(batch)
+    own = ops.cast(ops.equal(place[:, None], place), "float32")
+    one_other = ops.cast(ops.equal((place[:, None] + 1) % batch, place), "float32")
+    weights = own / size + one_other * (size - others) / (size * others) + (1.0 - own - one_other) / others
+    return ops.log(weights)
+
+
+def permute_latents(z, seed):
+    """Shuffle each latent over the batch on its own: samples of the product of the marginals, (batch, latents).
+
+    Args:
+        z: (batch, latents).
+        seed: an integer or a `keras.random.SeedGenerator`, or a tensor of one number in (0, 1) for each element of `z`:
+            every latent is put in the order of its numbers.
+
+    Source: Kim & Mnih 2018, Algorithm 1.
+    """
+    (z,) = _tensors(z)
+    if isinstance(seed, int) or not hasattr(seed, "shape"):
+        seed = keras.random.uniform(ops.shape(z), seed=seed)
+    return ops.take_along_axis(z, ops.argsort(seed, axis=0), axis=0)
+
+
+def dip_penalty(mean, logvar, kind: str, lambda_od, lambda_d):
+    """DIP-VAE's distance of the code's covariance from the identity, a scalar.
+
+        lambda_od · Σ_{i≠j} C_ij² + lambda_d · Σ_i (C_ii - 1)²
+
+    with C = Cov(mean) over the batch for kind "i", and Cov(mean) + diag(E[variance]) for kind "ii".
+
+    Args:
+        mean, logvar: posteriors, each (batch, latents).
+        kind: "i" or "ii".
+        lambda_od, lambda_d: weights of the off-diagonal and the diagonal part.
+
+    Raises:
+        ValueError: for another kind.
+
+    Source: Kumar et al. 2018, Eq. 5 to 7. The covariance divides by the batch size, as in disentanglement_lib. disent
+    adds the variances to the whole matrix instead of its diagonal.
+    """
+    if kind not in ("i", "ii"):
+        raise ValueError(f'kind must be "i" or "ii", got {kind!r}')
+    mean, logvar = _tensors(mean, logvar)
+    centred = mean - ops.mean(mean, axis=0, keepdims=True)
+    covariance = ops.matmul(ops.transpose(centred), centred) / ops.cast(ops.shape(mean)[0], mean.dtype)
+    diagonal = ops.diagonal(covariance)
+    off_diagonal = ops.sum(ops.square(covariance)) - ops.sum(ops.square(diagonal))
+    if kind == "ii":
+        diagonal = diagonal + ops.mean(ops.exp(logvar), axis=0)
+    return lambda_od * off_diagonal + lambda_d * ops.sum(ops.square(diagonal - 1.0))
+
+
+def maximum_mean_discrepancy(z, prior):
+    """Squared maximum mean discrepancy of two samples under a Gaussian kernel, a scalar.
+
+    Args:
+        z, prior: samples, each (batch, latents).
+
+    The kernel is exp(-|a - b|² / (2·latents)); the diagonals are included (the biased estimate, at least 0).
+
+    Source: Gretton et al. 2012, Eq. 5; bandwidth in the order of the latents' number as in Zhao et al. 2019.
+    """
+
+    z, prior = _tensors(z, prior)
+
+    def kernel(a, b):
+        squared = ops.sum(ops.square(a[:, None] - b[None]), axis=-1)
+        return ops.mean(ops.exp(-squared / (2.0 * z.shape[-1])))
+
+    return kernel(z, z) + kernel(prior, prior) - 2.0 * kernel(z, prior)
 
 
 def _tensors(*arrays):

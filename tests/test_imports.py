@@ -28,7 +28,8 @@ ALLOWED = {
     "schedules": ([], ["keras"]),
     "networks": (["math"], ["keras", "numpy"]),
     "losses": (["math"], ["keras", "numpy"]),
-    "models": (["math", "losses", "schedules", "files"], ["keras", "numpy"]),
+    # networks for FactorVAE's default discriminator alone; encoders and decoders come as arguments
+    "models": (["math", "losses", "networks", "schedules", "files"], ["keras", "numpy"]),
     "metrics": ([], ["numpy", "scipy", "sklearn", "joblib"]),
     "datasets": (["files"], ["numpy", "tensorflow", "tensorflow_datasets"]),
     "analysis": (["math", "losses", "datasets", "metrics", "files"], ["numpy", "scipy", "keras"]),

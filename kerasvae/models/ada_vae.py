@@ -1,4 +1,4 @@
-"""Ada-GVAE: weak supervision by pairs of images that share some factors."""
+"""Ada-GVAE and Ada-ML-VAE: weak supervision by pairs of images that share some factors."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class AdaGVAE(BetaVAE):
     the loss is the mean over the two.
 
     `fit` takes pairs: a dictionary `{"first", "second"}` of two batches of images, as `kerasvae.datasets.pairs` yields.
+    If it also holds `"shared"`, boolean (batch, latents), that mask says which latents are averaged, and nothing is
+    estimated: the Group-VAE of Hosoya 2019 (of `AdaMLVAE`: the ML-VAE of Bouchacourt et al. 2018) with known groups.
 
     Args:
         encoder, decoder, reconstruction, beta, reduction: as for `BetaVAE`.
@@ -36,6 +38,7 @@ class AdaGVAE(BetaVAE):
     """
 
     images_per_example = 2
+    averagings = ("gvae", "authors")
 
     threshold = Hyperparameter(minimum=0.0, maximum=1.0)
 
@@ -51,8 +54,8 @@ class AdaGVAE(BetaVAE):
         threshold=0.5,
         **kwargs,
     ):
-        if averaging not in ("gvae", "authors"):
-            raise ValueError(f'averaging must be "gvae" or "authors", got {averaging!r}')
+        if averaging not in self.averagings:
+            raise ValueError(f"averaging must be one of {self.averagings}, got {averaging!r}")
         if distance not in ("symmetric", "forward"):
             raise ValueError(f'distance must be "symmetric" or "forward", got {distance!r}')
         super().__init__(encoder, decoder, reconstruction, beta=beta, **kwargs)
@@ -60,23 +63,29 @@ class AdaGVAE(BetaVAE):
         self.threshold = threshold
 
     def gather_images(self, x):
-        if not isinstance(x, dict) or set(x) != {"first", "second"}:
+        keys = {"first", "second"}
+        if not isinstance(x, dict) or set(x) not in (keys, keys | {"shared"}):
             got = f"the keys {sorted(x)}" if isinstance(x, dict) else "single images"
             raise ValueError(
                 f'{type(self).__name__} learns from pairs: the data must yield dictionaries {{"first", "second"}}, as '
-                f"kerasvae.datasets.pairs(...) does; they yield {got}"
+                f'kerasvae.datasets.pairs(...) does, with a mask "shared" or without; they yield {got}'
             )
         for key in ("first", "second"):
             check_images(x[key], self.image_shape, f'x["{key}"]')
+        if "shared" in x and (len(x["shared"].shape) != 2 or x["shared"].shape[1] != self.latents):
+            raise ValueError(f'x["shared"] must be boolean (batch, {self.latents}), got shape {x["shared"].shape}')
         return ops.concatenate([standardize(x[key], self.pixel_mean, self.pixel_std) for key in ("first", "second")])
 
-    def posterior(self, images, training=False):
+    def posterior(self, images, training=False, x=None):
         mean, logvar = super().posterior(images, training=training)
         first_mean, second_mean = ops.split(mean, 2)
         first_logvar, second_logvar = ops.split(logvar, 2)
         pair = first_mean, first_logvar, second_mean, second_logvar
-        distance = symmetric_kl(*pair) if self.distance == "symmetric" else kl_normal(*pair)
-        shared = shared_latents(distance, self.scalar("threshold"))
+        if x is not None and "shared" in x:
+            shared = ops.cast(x["shared"], "bool")
+        else:
+            distance = symmetric_kl(*pair) if self.distance == "symmetric" else kl_normal(*pair)
+            shared = shared_latents(distance, self.scalar("threshold"))
         first_mean, first_logvar, second_mean, second_logvar = average_posteriors(*pair, shared, how=self.averaging)
         return ops.concatenate([first_mean, second_mean]), ops.concatenate([first_logvar, second_logvar])
 
@@ -86,3 +95,20 @@ class AdaGVAE(BetaVAE):
 
     def get_config(self):
         return {**super().get_config(), "averaging": self.averaging, "distance": self.distance}
+
+
+@keras.saving.register_keras_serializable(package="kerasvae")
+class AdaMLVAE(AdaGVAE):
+    """Adaptive ML-VAE: as `AdaGVAE`, but shared latents get the product of the two posteriors.
+
+    Args:
+        averaging: "mlvae" alone.
+        Others: as for `AdaGVAE`.
+
+    Source: Locatello et al. 2020, section 4, after Bouchacourt et al. 2018.
+    """
+
+    averagings = ("mlvae",)
+
+    def __init__(self, encoder, decoder, reconstruction=None, *, averaging="mlvae", **kwargs):
+        super().__init__(encoder, decoder, reconstruction, averaging=averaging, **kwargs)
