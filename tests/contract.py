@@ -216,6 +216,10 @@ OBJECTIVES = [
 ]
 
 
+# Those whose compiled steps were never seen to differ in a bit.
+EXACT = (kv.VAE, kv.BetaVAE, kv.AdaGVAE)
+
+
 def fit(model, data, batch_size=8, **arguments):
     """Train without shuffling and without a bar; the history."""
     return model.fit(data, batch_size=batch_size, shuffle=False, verbose=0, **arguments).history
@@ -301,7 +305,7 @@ def check_config_round_trip(objective):
 
 
 def check_saved_model_goes_on(objective, folder):
-    """A model saved in the middle and loaded in safe mode ends bit for bit like the one that went on."""
+    """A model saved in the middle is loaded bit for bit, in safe mode, and ends like the one that went on."""
     data = objective.data()
     model = objective.model()
     model.compile(keras.optimizers.Adam(0.01))
@@ -319,9 +323,13 @@ def check_saved_model_goes_on(objective, folder):
     for other in (loaded, fresh):
         assert_same(state(other), state(model))
     histories = [fit(each, data, epochs=2) for each in (model, loaded, fresh)]
-    assert histories[0] == histories[1] == histories[2]
-    for other in (loaded, fresh):
-        assert_same(state(other), state(model))
+    # TensorFlow's graph optimizer orders the sums of longer formulas anew for each graph, at random: seen in AdaMLVAE.
+    rounding = 0.0 if objective.cls in EXACT or keras.config.backend() != "tensorflow" else 1e-4
+    for history, other in zip(histories[1:], (loaded, fresh), strict=True):
+        for name in histories[0]:
+            np.testing.assert_allclose(history[name], histories[0][name], rtol=rounding, atol=rounding)
+        for a, b in zip(state(other), state(model), strict=True):
+            np.testing.assert_allclose(a, b, rtol=rounding, atol=rounding)
     assert not list(folder.glob(".*"))
 
 
@@ -335,7 +343,7 @@ def check_fused_steps(objective, jit_compile="auto"):
         results.append((fit(model, data, epochs=2), state(model)))
     (history, weights), (fused_history, fused_weights) = results
     # Where more is compiled together a batch's statistics may be summed in another order.
-    rounding = 0.0 if objective.cls in (kv.VAE, kv.BetaVAE, kv.AdaGVAE) else 1e-4
+    rounding = 0.0 if objective.cls in EXACT else 1e-4
     for name in history:
         np.testing.assert_allclose(fused_history[name], history[name], rtol=rounding, atol=rounding)
     for a, b in zip(fused_weights, weights, strict=True):
