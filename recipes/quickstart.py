@@ -20,7 +20,7 @@ from rich.table import Table
 import kerasvae as kv
 
 LATENTS, PAIRS, STEPS = 4, 64, 1500
-# β in the mean form. For MSE 0.01 reconstructs best; no β from 0.0003 to 0.3 brought its MIG above 0.1.
+# β in the mean form. For MSE 0.01 reconstructs best; on 16×16 images no β from 0.0003 to 0.3 brought MIG above 0.1.
 RUNS = {"mse": (kv.losses.MeanSquaredError(), 0.01), "boxblur": (kv.losses.BoxBlurMSE(), 5.0)}
 DATA = kv.datasets.XYSquares(num_squares=1, rgb=False)
 IMAGES, FACTORS = DATA.images(np.arange(len(DATA))), DATA.factors(np.arange(len(DATA)))
