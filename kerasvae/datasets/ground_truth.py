@@ -19,6 +19,14 @@ class GroundTruthData:
             0 (a channel that is constant gets 1).
 
     and defines `render(factors)`. Images are in the order of the grid, the last factor varying fastest.
+
+    Attributes:
+        complete: whether each combination of factor values has exactly one index. False for a user's images without
+            factors or with some combinations missing or repeated (`FromArrays`, `FromFolder`): what needs the grid
+            (`index`, `render`, pairs, traversals) then raises a ValueError that says so.
+        random: whether images have parts that no factor determines, such as a noisy background. `render` and `images`
+            then take `draws`, integers (n,): the random parts are functions of the data set's seed and the draw.
+            Without `draws` an image's draw is its index.
     """
 
     factor_names: tuple[str, ...]
@@ -26,19 +34,25 @@ class GroundTruthData:
     image_shape: tuple[int, int, int]
     mean: np.ndarray
     std: np.ndarray
+    complete = True
+    random = False
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """Images of checked factor values: integer (n, F) to uint8 (n, height, width, channels)."""
+        """Images of checked factor values: integer (n, F) to uint8 (n, height, width, channels).
+
+        With `random` it is `render(factors, draws=None)`.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define `render`")
 
     def __len__(self) -> int:
         return math.prod(self.factor_sizes)
 
-    def images(self, indices) -> np.ndarray:
+    def images(self, indices, draws=None) -> np.ndarray:
         """Images of the given indices.
 
         Args:
             indices: integers in 0..len - 1, (n,).
+            draws: integers (n,), at least 0, for data with random parts; the default is `indices`. Others ignore it.
 
         Returns:
             uint8 0..255, (n, height, width, channels).
@@ -46,10 +60,15 @@ class GroundTruthData:
         Raises:
             ValueError: for indices that are not integers, not one-dimensional or out of range.
         """
-        return self.render(self.factors(indices))
+        factors = self.factors(indices)
+        return self.render(factors, indices if draws is None else draws) if self.random else self.render(factors)
 
     def factors(self, indices) -> np.ndarray:
         """Factor values of the given indices, integer (n, F); arguments and errors as for `images`."""
+        return np.stack(np.unravel_index(self.check_indices(indices), self.factor_sizes), axis=1)
+
+    def check_indices(self, indices) -> np.ndarray:
+        """The indices as int64 (n,); ValueError as for `images`."""
         indices = np.asarray(indices)
         if indices.ndim != 1 or (indices.size and not np.issubdtype(indices.dtype, np.integer)):
             raise ValueError(
@@ -57,7 +76,7 @@ class GroundTruthData:
             )
         if indices.size and (indices.min() < 0 or indices.max() >= len(self)):
             raise ValueError(f"indices must lie in 0..{len(self) - 1}, got {indices.min()}..{indices.max()}")
-        return np.stack(np.unravel_index(indices.astype("int64"), self.factor_sizes), axis=1)
+        return indices.astype("int64")
 
     def index(self, factors) -> np.ndarray:
         """Indices of the given factor values.
