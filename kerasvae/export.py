@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers
 
 from kerasvae import files
-from kerasvae.models.images import scale_and_offset, standardize
+from kerasvae.models.images import center_and_scale, standardize
 from kerasvae.models.vae import VAE
 
 FORMATS = ("tf_saved_model", "onnx")
@@ -163,8 +163,9 @@ def _float32_copy(encoder) -> keras.Model:
 def _servable(model, network, input_dtype: str) -> keras.Model:
     """A functional model from raw images to the two heads of `network`."""
     image = layers.Input(model.image_shape, dtype=input_dtype, name="image")
-    scale, offset = scale_and_offset(model.pixel_mean, model.pixel_std)
-    standardized = layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name="standardize")(image)
+    center, scale = center_and_scale(model.pixel_mean, model.pixel_std)
+    centered = layers.Rescaling(1.0, (-center).tolist(), dtype="float32", name="center")(image)
+    standardized = layers.Rescaling(scale.tolist(), dtype="float32", name="scale")(centered)
     outputs = network(standardized)
     heads = {name: layers.Identity(dtype="float32", name=name)(outputs[name]) for name in ("mean", "logvar")}
     servable = keras.Model({"image": image}, heads, name="encoder")

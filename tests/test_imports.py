@@ -31,7 +31,8 @@ ALLOWED = {
     # networks for FactorVAE's default discriminator alone; encoders and decoders come as arguments
     "models": (["math", "losses", "networks", "schedules", "files"], ["keras", "numpy"]),
     "metrics": ([], ["numpy", "scipy", "sklearn", "joblib"]),
-    "datasets": (["files"], ["numpy", "tensorflow", "tensorflow_datasets"]),
+    # keras for PyDataset and for images made on the device
+    "datasets": (["files"], ["keras", "numpy", "tensorflow", "tensorflow_datasets"]),
     "analysis": (["math", "losses", "datasets", "metrics", "files"], ["numpy", "scipy", "keras"]),
     "callbacks": (["files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
     "plots": (["files", "math", "metrics"], ["keras", "numpy", "scipy", "matplotlib"]),

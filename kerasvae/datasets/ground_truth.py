@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import keras
 import numpy as np
 
 
@@ -109,6 +110,35 @@ class GroundTruthData:
             )
         return np.ravel_multi_index(tuple(factors.T.astype("int64")), self.factor_sizes)
 
+    def check_complete(self, purpose: str) -> None:
+        """ValueError, naming the purpose, unless each combination of factor values has exactly one index."""
+        if not self.complete:
+            raise ValueError(
+                f"{purpose}: data must hold one image for each combination of its factors, and {self!r} does not"
+            )
+
+    def device_table(self) -> np.ndarray | None:
+        """What `device_images` looks images up in, or None if it renders: here all images, uint8.
+
+        With `on_device=True` the table is put on the device once; it must fit there.
+        """
+        if self.random:
+            raise ValueError(f"on_device must be False for {self!r}: its random parts are drawn by the pipeline")
+        return self.images(np.arange(len(self)))
+
+    def device_images(self, indices, table, draws=None):
+        """Images on the device the model trains on, as `images` gives them: called in its compiled step.
+
+        Args:
+            indices: int32 tensor (n,).
+            table: what `device_table` returned, as a tensor; or None.
+            draws: int32 tensor (n,) for data with random parts, otherwise None.
+
+        Returns:
+            uint8 tensor (n, height, width, channels), by operations of `keras.ops`.
+        """
+        return keras.ops.take(table, indices, axis=0)
+
     def standardize(self, images) -> np.ndarray:
         """uint8 images as float32 (image/255 - mean)/std, the form in which models are trained."""
         images = np.asarray(images)
@@ -116,8 +146,9 @@ class GroundTruthData:
             raise ValueError(
                 f"images must be uint8 with {self.image_shape[-1]} channels, got {images.dtype} of shape {images.shape}"
             )
-        scale = 1.0 / (255.0 * self.std)
-        return images.astype("float32") * scale.astype("float32") + (-self.mean / self.std).astype("float32")
+        # In this order the compiler of no backend can merge the two operations, which would round differently.
+        center, scale = (255.0 * self.mean).astype("float32"), (1.0 / (255.0 * self.std)).astype("float32")
+        return (images.astype("float32") - center) * scale
 
     def __repr__(self):
         factors = ", ".join(f"{name} {size}" for name, size in zip(self.factor_names, self.factor_sizes, strict=True))

@@ -7,6 +7,7 @@ import itertools
 import numbers
 
 import numpy as np
+from keras import ops
 
 from kerasvae.datasets.ground_truth import GroundTruthData
 
@@ -92,6 +93,26 @@ class XYSquares(GroundTruthData):
             pixels = (rows[:, None, None] + side[:, None]) * width + columns[:, None, None] + side
             flat[first_pixels[:, None, None] + pixels * channels + (square if self.rgb else 0)] = 255
         return images
+
+    def device_table(self):
+        return None
+
+    def device_images(self, indices, table=None, draws=None):
+        pixels = ops.arange(self.image_size, dtype="int32")
+        channels, rest = [], ops.cast(indices, "int32")
+        for _ in range(self.num_squares):
+            masks = []
+            # The last factor varies fastest: the squares come off the index from blue to red, y before x.
+            for _ in range(2):
+                first_pixel = self.offset + self.grid_spacing * (rest % self.grid_size)[:, None]
+                masks.append(ops.logical_and(pixels >= first_pixel, pixels < first_pixel + self.square_size))
+                rest = rest // self.grid_size
+            channels.append(ops.logical_and(masks[0][:, :, None], masks[1][:, None, :]))
+        if self.rgb:
+            channels = channels[::-1] + [ops.zeros_like(channels[0])] * (3 - self.num_squares)
+        else:
+            channels = [functools.reduce(ops.logical_or, channels)]
+        return ops.cast(ops.stack(channels, axis=-1), "uint8") * ops.cast(255, "uint8")
 
     @property
     def mean(self):

@@ -42,14 +42,18 @@ def standardize(images, mean, std):
     """uint8 (batch, height, width, channels) to float32 (images/255 - mean)/std, as a tensor; floating as float32."""
     if "uint8" not in str(images.dtype):
         return ops.cast(images, "float32")
-    scale, offset = scale_and_offset(mean, std)
-    return ops.add(ops.multiply(ops.cast(images, "float32"), scale), offset)
+    center, scale = center_and_scale(mean, std)
+    return ops.multiply(ops.subtract(ops.cast(images, "float32"), center), scale)
 
 
-def scale_and_offset(mean, std) -> tuple[np.ndarray, np.ndarray]:
-    """float32 per-channel numbers with (pixel/255 - mean)/std = pixel·scale + offset."""
+def center_and_scale(mean, std) -> tuple[np.ndarray, np.ndarray]:
+    """float32 per-channel numbers with (pixel/255 - mean)/std = (pixel - center)·scale.
+
+    In this order no compiler can merge the two operations, which would round differently: every backend, and every
+    pipeline of `kerasvae.datasets`, gives the same bits.
+    """
     mean, std = np.asarray(mean, "float64"), np.asarray(std, "float64")
-    return (1.0 / (255.0 * std)).astype("float32"), (-mean / std).astype("float32")
+    return (255.0 * mean).astype("float32"), (1.0 / (255.0 * std)).astype("float32")
 
 
 def channel_constants(mean, std, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -88,14 +92,14 @@ def first_batch(data, argument: str):
     return batch
 
 
-def standardization_of(data):
-    """The (mean, std) that a pipeline of `kerasvae.datasets` carries, also through `take`, `map` or `prefetch`."""
+def pipeline_attribute(data, name: str):
+    """What a pipeline of `kerasvae.datasets` carries under a name, also after `take`, `map` or `prefetch`, or None."""
     waiting = [data]
     while waiting:
         dataset = waiting.pop()
-        constants = getattr(dataset, "standardization", None)
-        if constants is not None:
-            return constants
+        found = getattr(dataset, name, None)
+        if found is not None:
+            return found
         waiting.extend(dataset._inputs() if hasattr(dataset, "_inputs") else ())
     return None
 
@@ -115,7 +119,12 @@ def check_data(model, data, argument: str, steps: int | None, batch_size: int | 
             batch of a pipeline), or never end and `steps` is None.
     """
     data = model.unpack(data)
-    if steps is None and hasattr(data, "element_spec") and int(data.cardinality()) == -1:
+    endless = (
+        int(data.cardinality()) == -1
+        if hasattr(data, "element_spec")
+        else hasattr(data, "num_batches") and data.num_batches is None
+    )
+    if steps is None and endless:
         raise ValueError(
             f"{argument} never ends: give steps to the pipeline, or say how many (steps_per_epoch to fit, steps to "
             "evaluate, validation_steps)"
@@ -137,6 +146,11 @@ def check_data(model, data, argument: str, steps: int | None, batch_size: int | 
             + (f" and at most {most}" if most < 2**31 else "")
             + f" for {type(model).__name__}, the batches hold {' and '.join(map(str, sorted(sizes)))}"
         )
+    rendered = pipeline_attribute(data, "rendered_from")
+    if rendered is not None:
+        # A batch of indices: what stands for them here are the images of the first.
+        images = rendered.images(np.zeros(1, "int64"))
+        batch = {**batch, "first": images, "second": images} if isinstance(batch, dict) else images
     for part in batch.values() if isinstance(batch, dict) else [batch]:
         check_finite(part, argument)
     model.gather_images({key: part[:1] for key, part in batch.items()} if isinstance(batch, dict) else batch[:1])

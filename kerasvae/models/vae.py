@@ -13,15 +13,16 @@ from kerasvae.losses import MeanSquaredError
 from kerasvae.math import kl_standard_normal
 from kerasvae.models.coding import Coding
 from kerasvae.models.hyperparameter import hyperparameters
-from kerasvae.models.images import channel_constants, check_data, check_images, standardization_of, standardize
+from kerasvae.models.images import channel_constants, check_images, standardize
 from kerasvae.models.networks import check_networks
 from kerasvae.models.noise import standard_normal
 from kerasvae.models.saving import Saving
 from kerasvae.models.train_step import TrainStep
+from kerasvae.models.training import Training
 
 
 @keras.saving.register_keras_serializable(package="kerasvae")
-class VAE(TrainStep, Coding, Saving, keras.Model):
+class VAE(Training, TrainStep, Coding, Saving, keras.Model):
     """Variational autoencoder: maximises the evidence lower bound (β = 1).
 
         loss = reconstruction + KL(q(z|x) ‖ N(0, I))
@@ -98,6 +99,7 @@ class VAE(TrainStep, Coding, Saving, keras.Model):
         self.noise_seed = self.add_weight(shape=(), dtype="int", trainable=False, initializer="zeros", name="seed")
         self.noise_seed.assign(self.seed % (2**31 - 1))
         self._training = False
+        self.device_images = {True: None, False: None}  # by `training`, for pipelines that yield indices
         self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *self.logged_terms())}
         # The networks are built, so the model is: saving, tuners and callbacks rely on it. `build()` would also lock
         # the model, before a subclass has added its own weights.
@@ -151,6 +153,8 @@ class VAE(TrainStep, Coding, Saving, keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The objective on one batch, a scalar, with the logs updated and the counter advanced."""
+        if (device_images := self.device_images[bool(training)]) is not None:
+            x = device_images(x)
         images = self.gather_images(x)
         mean, logvar = self.posterior(images, training=training, x=x)
         self._training = training
@@ -200,78 +204,11 @@ class VAE(TrainStep, Coding, Saving, keras.Model):
         rows = ops.cast(ops.reshape(rows, (-1, 1)), "int32")
         return rows * self.latents + ops.arange(self.latents, dtype="int32")
 
-    @staticmethod
-    def unpack(data):
-        """The images of what a pipeline yields; ValueError for targets or weights, which a VAE has no use for."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if y is not None or sample_weight is not None:
-            raise ValueError(
-                "y and sample_weight must be None: a VAE reconstructs its own input, so the data must yield images "
-                "alone (or pairs as a dictionary), not tuples of images and targets"
-            )
-        return x
-
     def call(self, images, training=False):
         """Reconstruction of standardised images from the mean of their posterior."""
         mean, _ = self.posterior(images, training=training)
         return self.decoder(mean, training=training)
 
-    # Keras -----------------------------------------------------------------------------------------------------------
-
     @property
     def metrics(self):
         return list(self.trackers.values())
-
-    def compile(self, optimizer=None, *, steps_per_execution=1, jit_compile="auto", run_eagerly=False):
-        """Prepare for `fit`.
-
-        Args:
-            optimizer: a Keras optimizer or its name. Default `Adam(1e-3, epsilon=1e-8)`, "Overlooked Implications",
-                supplement C.2 (Keras's own epsilon is 1e-7).
-            steps_per_execution: training steps in one dispatch, at least 1; same numbers, less overhead. JAX and
-                TensorFlow only. Callbacks on batches see one call for each dispatch.
-            jit_compile: use XLA: True, False or "auto" (always on JAX, with a GPU on TensorFlow).
-            run_eagerly: run step by step in Python, for debugging.
-
-        Raises:
-            TypeError: for `loss` or `metrics`: the reconstruction loss is an argument of the model.
-        """
-        optimizer = keras.optimizers.Adam(1e-3, epsilon=1e-8) if optimizer is None else optimizer
-        super().compile(
-            optimizer,
-            steps_per_execution=steps_per_execution,
-            jit_compile=jit_compile,
-            run_eagerly=run_eagerly,
-        )
-        # Without its variables an optimizer cannot be restored by `load_weights`: Keras would skip it.
-        self.optimizer.build(self.trainable_variables)
-
-    def fit(self, x=None, y=None, batch_size=None, epochs=1, **kwargs):
-        """Train; as `keras.Model.fit`, with the data checked first.
-
-        Args:
-            x: batches of images (pairs for the objectives that take them): an array, a `tf.data.Dataset`, a
-                `keras.utils.PyDataset`, or a generator of tuples `(images,)`; without targets.
-            y: must stay None.
-            batch_size, epochs, **kwargs: as for `keras.Model.fit`.
-
-        Raises:
-            ValueError: naming the argument, before anything is trained, when the data are empty, do not fit the model,
-                hold NaN or infinity (in the first batch of a pipeline), or never end and `steps_per_epoch` is missing.
-        """
-        check_data(self, (x, y), "x", kwargs.get("steps_per_epoch"), batch_size)
-        if kwargs.get("validation_data") is not None:
-            check_data(self, kwargs["validation_data"], "validation_data", kwargs.get("validation_steps"))
-        if not self.knows_pixel_constants and (constants := standardization_of(x)) is not None:
-            self.pixel_mean, self.pixel_std = channel_constants(*constants, self.image_shape[-1])
-            self.knows_pixel_constants = True
-        if not isinstance(x, dict) and not hasattr(x, "dtype"):
-            # Keras can shuffle arrays alone, and warns otherwise.
-            kwargs.setdefault("shuffle", False)
-        return super().fit(x, batch_size=batch_size, epochs=epochs, **kwargs)
-
-    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
-        """Losses on other data; as `keras.Model.evaluate`, with the data checked as by `fit`."""
-        if not kwargs.get("_use_cached_eval_dataset"):  # how `fit` calls it after each epoch, on data it has checked
-            check_data(self, (x, y), "x", kwargs.get("steps"), batch_size)
-        return super().evaluate(x, batch_size=batch_size, **kwargs)

@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from kerasvae.datasets import XYSquares, batch_indices, images, pair_factors, pairs
+from kerasvae.datasets import GroundTruthData, XYSquares, batch_indices, images, labelled, pair_factors, pairs
+from kerasvae.datasets.sampling import pair_indices
 
 pytest.importorskip("tensorflow")
 
@@ -154,3 +155,125 @@ def test_empty_data_are_refused(data):
 
     with pytest.raises(ValueError, match="data must hold at least one image"):
         images(Empty(), 4)
+
+
+def same(batch, other):
+    """Whether two batches, arrays or dictionaries or tuples of them, are equal in type, keys and every bit."""
+    if isinstance(batch, dict):
+        assert batch.keys() == other.keys()
+        return all(same(batch[key], other[key]) for key in batch)
+    if isinstance(batch, tuple):
+        return len(batch) == len(other) and all(map(same, batch, other))
+    return batch.dtype == other.dtype and np.array_equal(batch, other)
+
+
+@pytest.mark.parametrize("build", [images, pairs, labelled])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_py_dataset_yields_the_same_bits(data, build, standardize):
+    arguments = {"batch_size": 10, "steps": 6, "seed": 3, "start": 2, "standardize": standardize}
+    stream = build(data, **arguments, form="pydataset")
+    batches = list(build(data, **arguments, form="tf.data").as_numpy_iterator())
+    assert stream.num_batches == len(stream) == len(batches) == 4
+    assert all(same(stream[i], batch) for i, batch in enumerate(batches))
+    assert stream.standardization == build(data, **arguments).standardization
+
+
+def test_endless_py_dataset(data):
+    stream = images(data, 4, form="pydataset")
+    assert stream.num_batches is None and stream[1000].shape == (4, 8, 8, 3)
+    with pytest.raises(TypeError, match="endless stream has no length"):
+        len(stream)
+
+
+def test_labelled(data):
+    pipeline = labelled(data, 7, steps=3, seed=2)
+    assert [tuple(spec.shape) for spec in pipeline.element_spec] == [(7, 8, 8, 3), (7, 4)]
+    for step, (batch, factors) in enumerate(pipeline.as_numpy_iterator()):
+        indices = batch_indices(81, 7, 2, step)
+        np.testing.assert_array_equal(batch, data.standardize(data.images(indices)))
+        np.testing.assert_array_equal(factors, data.factors(indices))
+        assert factors.dtype == np.int32
+
+
+@pytest.mark.parametrize("form", ["tf.data", "pydataset"])
+def test_on_device_batches_are_indices(data, form):
+    def batches(pipeline):
+        return list(pipeline.as_numpy_iterator()) if form == "tf.data" else [pipeline[i] for i in range(2)]
+
+    for step, batch in enumerate(batches(images(data, 5, 2, 3, on_device=True, form=form))):
+        assert batch.dtype == np.int32
+        np.testing.assert_array_equal(batch, batch_indices(81, 5, 3, step))
+    for step, batch in enumerate(batches(pairs(data, 5, 2, 3, 1, on_device=True, form=form))):
+        for part, indices in zip((batch["first"], batch["second"]), pair_indices(data, 5, 3, step, 1), strict=True):
+            assert part.dtype == np.int32
+            np.testing.assert_array_equal(part, indices)
+    assert images(data, 5, on_device=True, form=form).rendered_from is data
+    assert images(data, 5, form=form).rendered_from is None
+
+
+class Counted(GroundTruthData):
+    """Ten places whose images show the draw."""
+
+    factor_names, factor_sizes, image_shape, random = ("place",), (10,), (1, 1, 1), True
+    mean, std = np.zeros(1), np.ones(1)
+
+    def render(self, factors, draws=None):
+        draws = self.index(factors) if draws is None else draws
+        return np.asarray(draws).astype("uint8").reshape(-1, 1, 1, 1)
+
+
+def test_random_parts_are_drawn_anew_for_every_image():
+    data = Counted()
+    np.testing.assert_array_equal(data.images([3, 3]).ravel(), [3, 3])
+    np.testing.assert_array_equal(data.images([3, 3], [7, 8]).ravel(), [7, 8])
+    seen = [np.rint(batch * 255).ravel() for batch in images(data, 4, 5, standardize=False).as_numpy_iterator()]
+    np.testing.assert_array_equal(np.concatenate(seen), np.arange(20))
+    seen = [
+        np.rint(batch[key] * 255).ravel()
+        for batch in pairs(data, 4, 5, standardize=False).as_numpy_iterator()
+        for key in ("first", "second")
+    ]
+    np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.arange(40))
+    batch = images(data, 4, on_device=True, form="pydataset")[2]
+    np.testing.assert_array_equal(batch, np.stack([batch_indices(10, 4, 1, 2), np.arange(8, 12)], axis=1))
+
+
+class Scattered(GroundTruthData):
+    """Three images with one factor, two of the same value: no grid."""
+
+    factor_names, factor_sizes, image_shape, complete = ("colour",), (2,), (1, 1, 1), False
+    mean, std = np.zeros(1), np.ones(1)
+
+    def __len__(self):
+        return 3
+
+    def images(self, indices, draws=None):
+        return self.check_indices(indices).astype("uint8").reshape(-1, 1, 1, 1)
+
+    def factors(self, indices):
+        return self.check_indices(indices)[:, None] % 2
+
+
+def test_data_without_a_grid():
+    data = Scattered()
+    images_, factors = labelled(data, 3, 1, standardize=False, form="pydataset")[0]
+    np.testing.assert_array_equal(np.rint(images_.ravel() * 255) % 2, factors.ravel())
+    batch = pairs(data, 3, 1, changed="random", standardize=False, form="pydataset")[0]
+    assert set(np.rint(batch["first"].ravel() * 255)) == {0, 1, 2}
+    with pytest.raises(
+        ValueError, match=r"pairs with changed='uniform' .only \"random\" needs no grid.: data must hold"
+    ):
+        pairs(data, 3)
+
+
+def test_more_arguments_that_are_refused(data):
+    with pytest.raises(ValueError, match=r'form must be "tf.data", "pydataset" or None, got .numpy.'):
+        images(data, 4, form="numpy")
+    with pytest.raises(ValueError, match="radius must be None or an integer, at least 1"):
+        pairs(data, 4, radius=0)
+
+    class Unlabelled(Scattered):
+        factor_names, factor_sizes = (), ()
+
+    with pytest.raises(ValueError, match="data must have factors to be labelled"):
+        labelled(Unlabelled(), 4)

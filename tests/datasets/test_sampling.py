@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, chisquare
 
-from kerasvae.datasets import GroundTruthData, XYSquares, batch_indices, pair_factors
-from kerasvae.datasets.sampling import check_changed, shuffle
+from kerasvae.datasets import GroundTruthData, XYSquares, batch_indices, differing_factors, pair_factors
+from kerasvae.datasets.sampling import check_changed, pair_indices, shuffle
 
 
 class Grid(GroundTruthData):
@@ -198,10 +198,86 @@ def test_changed_that_is_allowed(changed):
 
 @pytest.mark.parametrize("changed", ["k", "", 0, 3, -1, 1.0, True, None])
 def test_changed_that_is_refused(changed):
-    with pytest.raises(ValueError, match=r'changed must be "uniform", "authors" or an integer in 1..2, got'):
+    with pytest.raises(
+        ValueError,
+        match=r'changed must be "uniform", "authors", "random", an integer in 1..2 or a tuple \(least, most\), got',
+    ):
         check_changed(Grid(2, 1, 3), changed)
 
 
 def test_pairs_need_a_factor():
     with pytest.raises(ValueError, match="a factor with more than one value"):
         check_changed(Grid(1, 1), "uniform")
+
+
+def test_between_two_numbers_of_factors():
+    data = Grid(3, 4, 1, 5)
+    counts = np.bincount((np.subtract(*pair_factors(data, 9000, 2, 0, (0, 2))) != 0).sum(axis=1), minlength=5)
+    assert fits(counts, [1 / 3, 1 / 3, 1 / 3, 0, 0])
+
+
+def test_within_a_radius():
+    data = Grid(7, 2)
+    first, second = pair_factors(data, 20_000, 2, 0, changed=2, radius=2)
+    moves = second[:, 0] - first[:, 0]
+    assert (second[:, 1] == 1 - first[:, 1]).all()
+    # From 0 one may go to 1 and 2, from 1 to 0, 2 and 3, from 3 to 1, 2, 4 and 5.
+    for start, reached in ((0, [1, 2]), (1, [-1, 1, 2]), (3, [-2, -1, 1, 2]), (6, [-2, -1])):
+        steps = moves[first[:, 0] == start]
+        assert fits(
+            [(steps == step).sum() for step in range(-6, 7)],
+            [(step in reached) / len(reached) for step in range(-6, 7)],
+        )
+
+
+def test_any_two_images():
+    data = Grid(3, 4)
+    first, second = pair_indices(data, 24_000, 5, 1, "random")
+    assert fits(np.bincount(first * 12 + second, minlength=144), np.full(144, 1 / 144))
+    for indices, factors in zip((first, second), pair_factors(data, 24_000, 5, 1, "random"), strict=True):
+        np.testing.assert_array_equal(data.index(factors), indices)
+
+
+@pytest.mark.parametrize("changed", ["uniform", "authors", 2, (1, 3)])
+def test_pair_indices_are_those_of_the_factors(changed):
+    data = Grid(3, 4, 2)
+    indices, factors = pair_indices(data, 50, 3, 2, changed), pair_factors(data, 50, 3, 2, changed)
+    for one, other in zip(indices, factors, strict=True):
+        np.testing.assert_array_equal(one, data.index(other))
+
+
+@pytest.mark.parametrize(
+    "sizes, published",
+    [
+        # What the authors' sampler does to the paper's data sets, from 200 000 draws of another implementation.
+        ((8,) * 6, [0.077, 0.552, 0.114, 0.112, 0.094, 0.051, 0]),
+        ((3, 6, 40, 32, 32), [0.075, 0.581, 0.141, 0.130, 0.073, 0]),
+        ((4, 24, 183), [0.075, 0.724, 0.201, 0]),
+        ((10, 10, 10, 8, 4, 15), [0.076, 0.553, 0.114, 0.111, 0.095, 0.051, 0]),
+        ((5, 5, 9, 18, 6), [0.094, 0.575, 0.143, 0.123, 0.065, 0]),
+    ],
+)
+def test_differing_factors_of_the_authors(sizes, published):
+    np.testing.assert_allclose(differing_factors(Grid(*sizes), "authors"), published, atol=0.005)
+
+
+def test_differing_factors():
+    data = Grid(3, 1, 4)
+    np.testing.assert_array_equal(differing_factors(data, 1, pairs=100), [0, 1, 0])
+    np.testing.assert_allclose(differing_factors(data, "uniform"), [0, 0.5, 0.5], atol=0.01)
+    # Independent draws agree in a factor with one over its size.
+    np.testing.assert_allclose(differing_factors(data, "random"), [1 / 12, 5 / 12, 6 / 12], atol=0.01)
+    with pytest.raises(ValueError, match="pairs must be an integer, at least 1, got 0"):
+        differing_factors(data, pairs=0)
+
+
+@pytest.mark.parametrize("changed, radius", [("random", 1), ("authors", 1), ("uniform", 0), (1, True), (1, 1.5)])
+def test_radius_that_is_refused(changed, radius):
+    with pytest.raises(ValueError, match="radius must be None or an integer, at least 1"):
+        check_changed(Grid(3, 4), changed, radius)
+
+
+@pytest.mark.parametrize("changed", [(1,), (2, 1), (0, 3), (-1, 1), (1.0, 2), [1, 2]])
+def test_ranges_that_are_refused(changed):
+    with pytest.raises(ValueError, match="changed must be"):
+        check_changed(Grid(3, 4), changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import jax
@@ -65,24 +66,32 @@ class JAXTrainStep:
         return jax.tree.map(lambda output: np.asarray(output)[:rows], network.predict_on_batch(batch))
 
     def make_train_function(self, force=False):
-        """As Keras's, but `steps_per_execution` steps are one compiled program; Keras dispatches them one by one."""
+        """As Keras's, but `steps_per_execution` steps are one compiled program; Keras dispatches them one by one.
+
+        A table of images is an argument of the program: what it merely refers to would be compiled into it.
+        """
         if self.train_function is not None and not force:
             return
-        if self.steps_per_execution == 1 or self.run_eagerly or not self.jit_compile:
+        source = self.device_images[True]
+        has_table = source is not None and source.table is not None
+        if (self.steps_per_execution == 1 and not has_table) or self.run_eagerly or not self.jit_compile:
             super().make_train_function(force)
             return
         # XLA's CPU convolutions are much slower inside a loop than in straight code; on accelerators it is no matter.
         unroll = min(self.steps_per_execution, 8) if jax.default_backend() == "cpu" else 1
 
-        def steps(state, batches):
-            stacked = jax.tree.map(lambda *parts: jax.numpy.stack(parts), *batches)
+        def steps(state, batches, table):
+            with source.holding(table) if has_table else contextlib.nullcontext():
+                if len(batches) == 1:
+                    return self.train_step(state, batches[0])
+                stacked = jax.tree.map(lambda *parts: jax.numpy.stack(parts), *batches)
 
-            def one(state, batch):
-                logs, state = self.train_step(state, batch)
-                return state, logs
+                def one(state, batch):
+                    logs, state = self.train_step(state, batch)
+                    return state, logs
 
-            state, logs = jax.lax.scan(one, state, stacked, unroll=min(unroll, len(batches)))
-            return jax.tree.map(lambda log: log[-1], logs), state
+                state, logs = jax.lax.scan(one, state, stacked, unroll=min(unroll, len(batches)))
+                return jax.tree.map(lambda log: log[-1], logs), state
 
         sharding = {}
         if keras.distribution.distribution() is not None:
@@ -93,9 +102,38 @@ class JAXTrainStep:
             batches = list(itertools.islice(iterator, self.steps_per_execution))
             if not batches:
                 raise StopIteration
-            return steps(state, batches)
+            return steps(state, batches, source.table if has_table else None)
 
         self.train_function = train_function
+
+    def make_test_function(self, force=False):
+        """As Keras's, with a table of images as an argument of the program."""
+        if self.test_function is not None and not force:
+            return
+        source = self.device_images[False]
+        if source is None or source.table is None or self.run_eagerly or not self.jit_compile:
+            super().make_test_function(force)
+            return
+
+        def step(state, batch, table):
+            with source.holding(table):
+                return self.test_step(state, batch)
+
+        sharding = {}
+        if keras.distribution.distribution() is not None:
+            trainable, non_trainable, _, metrics = self._get_state_sharding_spec()
+            sharding["out_shardings"] = (None, (trainable, non_trainable, metrics))
+        step = jax.jit(step, donate_argnums=0, **sharding)
+
+        def test_function(state, iterator):
+            logs = None
+            for batch in itertools.islice(iterator, self.steps_per_execution):
+                logs, state = step(state, batch, source.table)
+            if logs is None:
+                raise StopIteration
+            return logs, state
+
+        self.test_function = test_function
 
 
 def _positions(variables, among) -> list[int]:
