@@ -26,13 +26,14 @@ ALLOWED = {
     "files": ([], []),
     "math": ([], ["keras"]),
     "schedules": ([], ["keras"]),
+    "random_numbers": ([], ["keras"]),
     "networks": (["math"], ["keras", "numpy"]),
     "losses": (["math"], ["keras", "numpy"]),
     # networks for FactorVAE's default discriminator alone; encoders and decoders come as arguments
-    "models": (["math", "losses", "networks", "schedules", "files"], ["keras", "numpy"]),
+    "models": (["math", "losses", "networks", "random_numbers", "schedules", "files"], ["keras", "numpy"]),
     "metrics": ([], ["numpy", "scipy", "sklearn", "joblib"]),
     # keras for PyDataset and for images made on the device
-    "datasets": (["files"], ["keras", "numpy", "tensorflow", "tensorflow_datasets"]),
+    "datasets": (["files", "random_numbers"], "keras numpy PIL rich tensorflow tensorflow_datasets".split()),
     "analysis": (["math", "losses", "datasets", "metrics", "files"], ["numpy", "scipy", "keras"]),
     "callbacks": (["files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
     "plots": (["files", "math", "metrics"], ["keras", "numpy", "scipy", "matplotlib"]),

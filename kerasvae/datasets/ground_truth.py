@@ -117,10 +117,10 @@ class GroundTruthData:
                 f"{purpose}: data must hold one image for each combination of its factors, and {self!r} does not"
             )
 
-    def device_table(self) -> np.ndarray | None:
-        """What `device_images` looks images up in, or None if it renders: here all images, uint8.
+    def device_table(self) -> np.ndarray | dict[str, np.ndarray] | None:
+        """What `device_images` looks images up in, an array or several by name, or None: here all images, uint8.
 
-        With `on_device=True` the table is put on the device once; it must fit there.
+        With `on_device=True` it is put on the device once; it must fit there.
         """
         if self.random:
             raise ValueError(f"on_device must be False for {self!r}: its random parts are drawn by the pipeline")
@@ -131,7 +131,7 @@ class GroundTruthData:
 
         Args:
             indices: int32 tensor (n,).
-            table: what `device_table` returned, as a tensor; or None.
+            table: what `device_table` returned, as tensors; or None.
             draws: int32 tensor (n,) for data with random parts, otherwise None.
 
         Returns:

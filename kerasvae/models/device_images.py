@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+import keras
 from keras import ops
 
 from kerasvae.models.images import pipeline_attribute, standardize
@@ -24,7 +25,7 @@ class DeviceImages:
     def __init__(self, data, mean, std):
         self.data, self.mean, self.std = data, mean, std
         table = data.device_table()
-        self.table = None if table is None else ops.convert_to_tensor(table)
+        self.table = None if table is None else keras.tree.map_structure(ops.convert_to_tensor, table)
 
     def __call__(self, x):
         """The standardised images of a batch of indices, or of a dictionary of such batches."""

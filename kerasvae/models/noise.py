@@ -1,8 +1,6 @@
 """Latent noise as a pure function of (seed, step): the same numbers on every backend, compiled or not.
 
-Keras's generators differ between backends, and on TensorFlow between XLA and not. Here each number comes from a hash of
-its own position, so a resumed run has no generator state to restore, and a replica computes just its own part of the
-global batch's noise. int32 arithmetic wraps alike on all backends; JAX has no int64 by default.
+A resumed run has no generator state to restore, and a replica computes just its own part of the global batch's noise.
 """
 
 from __future__ import annotations
@@ -11,46 +9,7 @@ import math
 
 from keras import ops
 
-
-def _signed(constant: int) -> int:
-    return constant - (1 << 32) if constant >= 1 << 31 else constant
-
-
-# Odd multipliers of a well-mixing 32-bit finaliser (Wang and Ettinger's "lowbias32"), and 2³² over the golden ratio.
-_MULTIPLY_1, _MULTIPLY_2 = _signed(0x7FEB352D), _signed(0x846CA68B)
-_GOLDEN = _signed(0x9E3779B9)
-_SEED_OFFSET, _STREAM = _signed(0x85EBCA6B), _signed(0xC2B2AE35)
-
-
-def _int32(value):
-    return ops.cast(value, "int32")
-
-
-def _shift_right(x, bits: int):
-    # Shifts of signed integers copy the sign; the mask makes them logical.
-    return ops.bitwise_and(ops.right_shift(x, _int32(bits)), _int32((1 << (32 - bits)) - 1))
-
-
-def _mix(x):
-    x = ops.bitwise_xor(x, _shift_right(x, 16)) * _int32(_MULTIPLY_1)
-    x = ops.bitwise_xor(x, _shift_right(x, 15)) * _int32(_MULTIPLY_2)
-    return ops.bitwise_xor(x, _shift_right(x, 16))
-
-
-def uniform(seed, step, lanes, stream: int):
-    """One float32 in (0, 1) a lane, determined by the four integers.
-
-    Args:
-        seed, step: integer scalars, at least 0; they may be tensors, so they stay run-time values.
-        lanes: int32 tensor of positions, any shape.
-        stream: tells independent uses of one step apart, at least 0.
-    """
-    key = _mix(_int32(seed) * _int32(_GOLDEN) + _int32(_SEED_OFFSET))
-    stream_key = _signed((stream * _STREAM + 1) % (1 << 32))
-    key = _mix(ops.bitwise_xor(key, _int32(step) * _int32(_GOLDEN) + _int32(stream_key)))
-    # 23 bits and a half fill a float32 exactly; one bit more would round the largest number up to 1.
-    bits = _shift_right(_mix(key + lanes * _int32(_GOLDEN)), 9)
-    return (ops.cast(bits, "float32") + 0.5) * 2.0**-23
+from kerasvae.random_numbers import uniform
 
 
 def standard_normal(seed, step, lanes, stream: int = 0):

@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import kerasvae as kv
+from kerasvae.models.device_images import DeviceImages
 
 SQUARES = kv.datasets.XYSquares(grid_size=3, square_size=2, grid_spacing=2, image_size=8, num_squares=2)
 TABLE = kv.datasets.ImageTable(
@@ -47,6 +49,53 @@ def test_device_images_are_the_images(data):
     images = keras.ops.convert_to_numpy(images)
     assert images.dtype == np.uint8
     np.testing.assert_array_equal(images, data.images(indices))
+
+
+def test_sprites_on_the_device(tmp_path):
+    file = tmp_path / "background.png"
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, size=(90, 110, 3), dtype="uint8")).save(file)
+    indices, draws = rng.integers(0, 737_280, size=20), rng.integers(0, 2**31, size=20)
+    sprites = keras.ops.convert_to_tensor(kv.datasets.DSprites().device_table())
+    on_device = [keras.ops.convert_to_tensor(numbers.astype("int32")) for numbers in (indices, draws)]
+
+    def images(data, table):
+        return keras.ops.convert_to_numpy(data.device_images(on_device[0], table, on_device[1]))
+
+    data = kv.datasets.DSprites()
+    np.testing.assert_array_equal(images(data, sprites), data.images(indices))
+    for data in (
+        kv.datasets.ColorDSprites(seed=3),
+        kv.datasets.NoisyDSprites(seed=2**31 - 1),
+        kv.datasets.ScreamDSprites(file, seed=4),
+    ):
+        table = {"sprites": sprites, "background": keras.ops.convert_to_tensor(getattr(data, "background", 0))}
+        np.testing.assert_array_equal(images(data, table), data.images(indices, draws))
+
+
+class Drawn(kv.datasets.GroundTruthData):
+    """Images of one pixel that show their draw, on the device and off it."""
+
+    factor_names, factor_sizes, image_shape, random = ("place",), (10,), (1, 1, 1), True
+    mean, std = np.array([0.4]), np.array([0.2])
+
+    def render(self, factors, draws=None):
+        return np.asarray(draws).astype("uint8").reshape(-1, 1, 1, 1)
+
+    def device_table(self):
+        return None
+
+    def device_images(self, indices, table, draws=None):
+        return keras.ops.cast(keras.ops.reshape(draws, (-1, 1, 1, 1)), "uint8")
+
+
+def test_draws_reach_the_device():
+    pipelines = [kv.datasets.pairs(Drawn(), 6, 3, on_device=on_device, form="pydataset") for on_device in (False, True)]
+    source = DeviceImages(Drawn(), *pipelines[0].standardization)
+    for step in range(3):
+        images, found = pipelines[0][step], source(pipelines[1][step])
+        for key in ("first", "second"):
+            np.testing.assert_array_equal(keras.ops.convert_to_numpy(found[key]), images[key])
 
 
 @pytest.mark.parametrize("cls, pipeline", [(kv.BetaVAE, kv.datasets.images), (kv.AdaGVAE, kv.datasets.pairs)])
