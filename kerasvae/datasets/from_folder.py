@@ -1,0 +1,331 @@
+"""A user's own image files in a folder, of any sizes, with or without a CSV of factors."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import math
+import numbers
+import os
+import posixpath
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import UnidentifiedImageError
+from rich.console import Console
+from rich.progress import track
+
+from kerasvae.datasets.from_arrays import FromArrays
+from kerasvae.datasets.image_files import EXTENSIONS, FITS, is_grey, read_image
+from kerasvae.files import check_writable, read_json, replacing, write_json
+
+# Decoded images above this size are not kept in memory.
+_LARGEST_IN_MEMORY = 2 * 1024**3
+_IMAGES, _CONTENTS = "images.npy", "contents.json"
+
+
+class FromFolder(FromArrays):
+    """Your own images: every image file in a folder and its subfolders, decoded once and resized to one size.
+
+    All files are read when the data set is made, on all processors, so that broken ones are found before training and
+    batches are as fast as those of an array. Files are taken in the order of their paths; names that begin with a dot
+    are passed over.
+
+    Args:
+        path: the folder. Files ending in .png .jpg .jpeg .bmp .gif .webp .tif .tiff .ppm .pgm are its images.
+        factors_csv: a CSV file with a header: a column `file` (path relative to the folder) and one column a factor,
+            numbers or strings; see `FromArrays` for what becomes of them. None (default): no factors.
+        image_size: side of the images in pixels, or (height, width). Default 64.
+        channels: 1 for grey, 3 for RGB, None (default) for 1 if all files are grey, otherwise 3. RGB becomes grey by
+            its luma (ITU-R 601).
+        fit: how other proportions become those of `image_size`. "crop" (default): what lies too far out on the longer
+            side is cut off, the same on both ends; "pad": the whole image, with `background` on both ends; "stretch".
+            Resizing is antialiased and bilinear.
+        background: grey level 0..255 behind transparent pixels and padding. Default 255, white.
+        on_error: "raise" (default): a ValueError that lists every file that cannot be read, and with `factors_csv`
+            every file without a row and row without a file; "skip": the same list as one warning, and the rest is used.
+        cache: a folder to keep the decoded images in, where the next data set of the same files and arguments opens
+            them at once, memory-mapped. None (default): they are decoded each time and kept in memory, up to 2 GiB.
+        mean, std: as for `FromArrays`.
+        progress: show a progress bar when stderr is a terminal. Default True.
+
+    Attributes:
+        files: path, relative to the folder, of each index's image, a tuple of str.
+        skipped: dict of path to reason, of what `on_error="skip"` left out.
+        factor_values, rows, complete: as for `FromArrays`.
+
+    Orientation follows EXIF, 16 bits become 8, CMYK becomes RGB, and of several frames or pages the first is taken.
+    Large JPEGs are decoded at the scale that leaves at least twice `image_size`, several times faster.
+
+    Raises:
+        FileNotFoundError: when the folder or `factors_csv` does not exist.
+        ValueError: for a folder without images, a CSV without `file` or factors or with values missing, files that
+            cannot be read (`on_error="raise"`), more than 2 GiB without `cache`, or an argument not allowed.
+
+    Example:
+
+    ```python
+    data = FromFolder("photos", image_size=64, on_error="skip")
+    data.skipped   # {"holiday/0012.jpg": "broken data stream when reading image file"}
+    ```
+    """
+
+    def __init__(
+        self,
+        path,
+        factors_csv=None,
+        image_size: int | tuple[int, int] = 64,
+        channels: int | None = None,
+        *,
+        fit: str = "crop",
+        background: int = 255,
+        on_error: str = "raise",
+        cache=None,
+        mean=None,
+        std=None,
+        progress: bool = True,
+    ):
+        size = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
+        if len(size) != 2 or not all(_is_integer(side) and side >= 1 for side in size):
+            raise ValueError(f"image_size must be an integer, at least 1, or (height, width), got {image_size!r}")
+        if channels not in (None, 1, 3) or isinstance(channels, bool):
+            raise ValueError(f"channels must be 1, 3 or None, got {channels!r}")
+        if fit not in FITS:
+            raise ValueError(f"fit must be one of {', '.join(map(repr, FITS))}, got {fit!r}")
+        if not _is_integer(background) or not 0 <= background <= 255:
+            raise ValueError(f"background must be an integer in 0..255, got {background!r}")
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f'on_error must be "raise" or "skip", got {on_error!r}')
+        folder = Path(path)
+        files = _image_files(folder)
+        names, table, troubles = None, None, {}
+        if factors_csv is not None:
+            names, table = _read_factors(Path(factors_csv))
+            troubles = {file: f"no row in {factors_csv}" for file in files if file not in table}
+            troubles |= {file: f"no such image, though it is in {factors_csv}" for file in table.keys() - set(files)}
+            if troubles and on_error == "raise":
+                raise ValueError(_report(folder, troubles, on_error))
+            files = [file for file in files if file in table]
+        settings = {
+            "image_size": [int(side) for side in size],
+            "channels": channels,
+            "fit": fit,
+            "background": int(background),
+        }
+        images, broken = _decoded_images(folder, files, settings, cache, progress)
+        troubles |= broken
+        if troubles and on_error == "raise":
+            raise ValueError(_report(folder, troubles, on_error))
+        files = [file for file in files if file not in broken]
+        if not files:
+            raise ValueError(f"path: no image is left of {str(folder)!r}. " + _report(folder, troubles, on_error))
+        if troubles:
+            warnings.warn(_report(folder, troubles, on_error), UserWarning, stacklevel=2)
+        self.path, self.skipped = folder, dict(sorted(troubles.items()))
+        factors = None
+        if table is not None:
+            factors = {name: _numbers_if_all_are([table[file][k] for file in files]) for k, name in enumerate(names)}
+        super().__init__(images, factors, mean=mean, std=std)
+        self.files = tuple(files[row] for row in self.rows)
+
+
+def _is_integer(value) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _image_files(folder: Path) -> list[str]:
+    """Paths of the image files below a folder, relative to it, with forward slashes, sorted."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"path: there is no folder {str(folder)!r}")
+    files, visited = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        # A link may lead back up.
+        if (real := os.path.realpath(parent)) in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files += [
+            (Path(parent) / name).relative_to(folder).as_posix()
+            for name in names
+            if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
+        ]
+    if not files:
+        raise ValueError(f"path: there is no image in {str(folder)!r}; files ending in {' '.join(EXTENSIONS)} count")
+    return sorted(files)
+
+
+def _read_factors(path: Path) -> tuple[list[str], dict[str, list[str]]]:
+    """Names of the factors, and the text of their values by file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"factors_csv: there is no file {str(path)!r}")
+    # Spreadsheet programs begin their files with a byte order mark.
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        rows = csv.reader(stream)
+        try:
+            header = [name.strip() for name in next(rows, [])]
+            if "file" not in header or len(header) < 2 or len(set(header)) != len(header) or "" in header:
+                raise ValueError(
+                    f"factors_csv: the header of {str(path)!r} must name a column 'file' and one or more factors, all "
+                    f"different, with commas between, got {header}"
+                )
+            column, table = header.index("file"), {}
+            for row in filter(None, rows):
+                values = [value.strip() for value in row]
+                if len(values) != len(header) or "" in values:
+                    raise ValueError(
+                        f"factors_csv: line {rows.line_num} of {str(path)!r} must hold {len(header)} values, none "
+                        f"empty, got {row}"
+                    )
+                file = posixpath.normpath(values.pop(column).replace("\\", "/"))
+                if file in table:
+                    raise ValueError(f"factors_csv: line {rows.line_num} of {str(path)!r} names {file!r} again")
+                table[file] = values
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"factors_csv: {str(path)!r} is no CSV file in UTF-8 ({error})") from error
+    return [name for name in header if name != "file"], table
+
+
+def _numbers_if_all_are(texts: list[str]) -> np.ndarray:
+    """The values of a factor: integers if all are, else floats if all are, else strings."""
+    # Python reads 1_2 as 12.
+    if not any("_" in text for text in texts):
+        for dtype, number in (("int64", int), ("float64", float)):
+            try:
+                return np.array([number(text) for text in texts], dtype)
+            except (ValueError, OverflowError):
+                continue
+    return np.array(texts)
+
+
+def _report(folder: Path, troubles: dict[str, str], on_error: str) -> str:
+    lines = [f"  {file}: {reason}" for file, reason in sorted(troubles.items())]
+    if len(lines) > 10:
+        lines = lines[:10] + [f"  and {len(lines) - 10} more"]
+    subject = f"{len(troubles)} file{'s' if len(troubles) > 1 else ''} in {str(folder)!r}"
+    if on_error == "skip":
+        return "\n".join([f"{subject} cannot be used and {'are' if len(troubles) > 1 else 'is'} left out:", *lines])
+    return "\n".join([f"{subject} cannot be used; mend, remove or leave out with on_error='skip':", *lines])
+
+
+def _decoded_images(folder: Path, files: list[str], settings: dict, cache, progress: bool):
+    """uint8 images of the files that can be read, in their order, and a dict of reasons for those that cannot."""
+    if cache is None:
+        return _decode(folder, files, settings, progress, None)
+    cache = Path(cache)
+    if cache.exists() and not (cache / _CONTENTS).is_file() and (not cache.is_dir() or any(cache.iterdir())):
+        # It would be replaced as a whole.
+        raise ValueError(f"cache must be a new folder or one that an earlier FromFolder wrote, got {str(cache)!r}")
+    check_writable(cache, "cache")
+    stated = []
+    for file in files:
+        try:
+            status = os.stat(folder / file)
+            stated.append([file, status.st_size, status.st_mtime_ns])
+        except OSError:
+            stated.append([file, None, None])
+    made_from = {"settings": settings, "files": stated}
+    try:
+        contents = read_json(cache / _CONTENTS)
+        if contents["made_from"] == made_from:
+            return np.load(cache / _IMAGES, mmap_mode="r"), contents["broken"]
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        pass  # No cache yet, or a damaged one: it is made anew.
+    with replacing(cache, "cache") as temporary:
+        temporary.mkdir()
+        _, broken = _decode(folder, files, settings, progress, temporary / _IMAGES)
+        write_json(temporary / _CONTENTS, {"made_from": made_from, "broken": broken})
+    if len(broken) == len(files):
+        return np.empty((0, *settings["image_size"], 1), "uint8"), broken  # Nothing cannot be mapped.
+    return np.load(cache / _IMAGES, mmap_mode="r"), broken
+
+
+def _decode(folder: Path, files: list[str], settings: dict, progress: bool, path: Path | None):
+    """As `_decoded_images`; with `path` the images are written there as .npy instead of kept."""
+    (height, width), channels = settings["image_size"], settings["channels"]
+    broken = {}
+    if channels is None:
+        grey = _in_threads(is_grey, folder, files, "Reading the headers of the images", progress, broken)
+        channels = 1 if all(is_one for _, is_one in grey) else 3
+    readable = [file for file in files if file not in broken]
+    shape = (len(readable), height, width, channels)
+    if path is None and math.prod(shape) > _LARGEST_IN_MEMORY:
+        raise ValueError(
+            f"cache must name a folder for {len(readable)} images of {height} x {width} x {channels}: they take "
+            f"{math.prod(shape) / 1024**3:.1f} GiB, and no more than {_LARGEST_IN_MEMORY / 1024**3:g} GiB are kept in "
+            "memory"
+        )
+
+    def read(file):
+        return read_image(file, (height, width), channels, settings["fit"], settings["background"])
+
+    decoded = _in_threads(read, folder, readable, "Decoding the images", progress, broken)
+    if path is None:
+        images, count = np.empty(shape, "uint8"), 0
+        with contextlib.closing(decoded):
+            for _, image in decoded:
+                images[count] = image
+                count += 1
+        return images[:count], broken
+    # Written, not mapped: a full disk is then an error and not the end of the process.
+    with contextlib.closing(decoded), path.open("wb") as stream:
+        _write_header(stream, shape)
+        start, count = stream.tell(), 0
+        for _, image in decoded:
+            stream.write(image.tobytes())
+            count += 1
+        # How many images there are is only known now; NumPy leaves room for the number.
+        stream.seek(0)
+        _write_header(stream, (count, *shape[1:]))
+        assert stream.tell() == start
+    return None, broken
+
+
+def _write_header(stream, shape):
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+
+def _in_threads(function, folder: Path, files: list[str], what: str, progress: bool, broken: dict[str, str]):
+    """Yield (file, function of its path) in the order of the files; those that raise go to `broken` with the reason."""
+
+    def attempt(file):
+        try:
+            return function(folder / file), None
+        except Exception as error:  # Pillow raises almost anything for a broken file
+            return None, _reason(error)
+
+    console = Console(stderr=True)
+    # As many as there are processors: each holds a decoded photograph, 72 MB at 24 megapixels.
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, 32))
+    # In blocks: a million files at once would be a million waiting jobs.
+    blocks = (files[start : start + 1024] for start in range(0, len(files), 1024))
+    results = (result for block in blocks for result in pool.map(attempt, block))
+    try:
+        with warnings.catch_warnings():
+            # What Pillow warns of (odd metadata, 90 megapixels and more) is no reason not to use an image.
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            for file, (result, reason) in track(
+                zip(files, results, strict=True),
+                what,
+                total=len(files),
+                console=console,
+                transient=True,
+                disable=not (progress and console.is_terminal),
+            ):
+                if reason is None:
+                    yield file, result
+                else:
+                    broken[file] = reason
+    finally:
+        # Ctrl-C waits for the files at hand alone.
+        pool.shutdown(cancel_futures=True)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "no image of a known format"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
