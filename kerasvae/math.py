@@ -11,6 +11,8 @@ import numbers
 import keras
 from keras import ops
 
+ESTIMATORS = ("mws", "mss", "mss_legacy")
+
 
 def kl_standard_normal(mean, logvar):
     """Kullback-Leibler divergence of each latent's posterior from N(0, 1).
@@ -92,15 +94,14 @@ def average_posteriors(mean1, logvar1, mean2, logvar2, shared, how: str = "gvae"
         ValueError: for another `how`.
     """
     mean1, logvar1, mean2, logvar2 = _tensors(mean1, logvar1, mean2, logvar2)
-    # log((σ1² + σ2²)/2)
-    logvar = ops.logaddexp(logvar1, logvar2) - math.log(2.0)
-    if how == "gvae":
-        mean = 0.5 * (mean1 + mean2)
+    if how in ("gvae", "authors"):
+        mean = 0.5 * (mean1 + mean2) if how == "gvae" else mean2
+        logvar = ops.logaddexp(logvar1, logvar2) - math.log(2.0)
     elif how == "mlvae":
-        mean = 0.5 * (mean1 * ops.exp(logvar2 - logvar) + mean2 * ops.exp(logvar1 - logvar))
-        logvar = logvar1 + logvar2 - logvar
-    elif how == "authors":
-        mean = mean2
+        # σ1²/(σ1² + σ2²) is the sigmoid of the difference, which overflows for no variances.
+        difference = logvar1 - logvar2
+        mean = mean1 * ops.sigmoid(-difference) + mean2 * ops.sigmoid(difference)
+        logvar = logvar1 - ops.softplus(difference) + math.log(2.0)
     else:
         raise ValueError(f'how must be "gvae", "mlvae" or "authors", got {how!r}')
     return (
@@ -126,8 +127,10 @@ def kl_decomposition(z, mean, logvar, dataset_size: int, estimator: str = "mws")
         mean, logvar: the posteriors, each (batch, latents).
         dataset_size: number N of images the batch is drawn from, at least the size of the batch.
         estimator: of log q(z): "mws", minibatch-weighted sampling (simple; its log q(z) is too low, by log(batch) for
-            codes that overlap little up to log N for codes that overlap much), or "mss", minibatch-stratified sampling
-            (its estimate of q(z), though not of the logarithm, is unbiased).
+            codes that overlap little up to log N for codes that overlap much), "mss", minibatch-stratified sampling
+            (its estimate of q(z), though not of the logarithm, is unbiased), or "mss_legacy", what the paper's authors'
+            code and pythae compute for it: the weights of one row in every row, so that the first image counts as
+            each image's own, and in the last row but one a weight twice.
 
     Returns:
         `{"mutual_information", "total_correlation", "dimension_kl"}`, scalars. They add up to the batch mean of
@@ -137,11 +140,11 @@ def kl_decomposition(z, mean, logvar, dataset_size: int, estimator: str = "mws")
         ValueError: for another estimator.
 
     Source: Chen et al. 2018, Eq. 2 and appendix C; "Understanding disentangling in VAE", Eq. 1. disentanglement_lib
-    drops the constants (its total correlation is offset by (latents - 1)·log(N·batch)); disentangling-vae and pythae
-    have the stratified weight (N - M)/(N·M) in one column instead of once a row.
+    drops the constants (its total correlation is offset by (latents - 1)·log(N·batch)). disentangling-vae takes the
+    weights of "mss_legacy", in log q(z) once for each latent instead of once.
     """
-    if estimator not in ("mws", "mss"):
-        raise ValueError(f'estimator must be "mws" or "mss", got {estimator!r}')
+    if estimator not in ESTIMATORS:
+        raise ValueError(f"estimator must be one of {ESTIMATORS}, got {estimator!r}")
     z, mean, logvar = _tensors(z, mean, logvar)
     # (batch of z, batch of posteriors, latents)
     log_densities = log_normal(z[:, None], mean[None], logvar[None])
@@ -163,11 +166,20 @@ def _log_weights(batch, dataset_size, estimator):
     count = ops.cast(batch, "float32")
     if estimator == "mws":
         return ops.reshape(-ops.log(count * size), (1, 1))
-    # Row i: its own posterior 1/N, one other (N - M)/(N·M), the rest 1/M, with M = batch - 1; a row adds up to 1.
+    # Row i: its own posterior 1/N, one other (N - M)/(N·M), the rest 1/M, with M = batch - 1; a row of "mss" adds up
+    # to 1.
     others = count - 1.0
-    place = ops.arange(batch)
-    own = ops.cast(ops.equal(place[:, None], place), "float32")
-    one_other = ops.cast(ops.equal((place[:, None] + 1) % batch, place), "float32")
+    column = ops.arange(batch)
+    row = column[:, None]
+    if estimator == "mss":
+        own = ops.equal(row, column)
+        one_other = ops.equal((row + 1) % batch, column)
+    else:
+        # The published code fills every batch-th element of the flattened matrix, which is a column, no diagonal.
+        moved = ops.logical_and(ops.equal(row, batch - 2), ops.equal(column, 0))
+        own = ops.logical_and(ops.equal(column, 0), ops.logical_not(moved))
+        one_other = ops.logical_or(ops.equal(column, 1), moved)
+    own, one_other = ops.cast(own, "float32"), ops.cast(one_other, "float32")
     weights = own / size + one_other * (size - others) / (size * others) + (1.0 - own - one_other) / others
     return ops.log(weights)
 

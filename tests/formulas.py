@@ -24,9 +24,12 @@ def tc_parts(z, mean, logvar, size, estimator):
     parts = np.zeros(3)
     for i in range(count):
         weights = np.full(count, 1 / (count * size))
-        if estimator == "mss":
+        if estimator != "mws":
+            own, other = (i, (i + 1) % count) if estimator == "mss" else (0, 1)
             weights = np.full(count, 1 / others)
-            weights[i], weights[(i + 1) % count] = 1 / size, (size - others) / (size * others)
+            weights[own], weights[other] = 1 / size, (size - others) / (size * others)
+            if estimator == "mss_legacy" and i == count - 2:
+                weights[own] = weights[other]
         densities = np.exp(log_density(z[i], mean, logvar))  # (posteriors, latents)
         joint = np.log(np.sum(weights * densities.prod(axis=1)))
         marginals = np.log(np.sum(weights[:, None] * densities, axis=0)).sum()

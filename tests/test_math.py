@@ -201,6 +201,41 @@ def test_average_posteriors_mlvae_of_extreme_variances():
     assert float(numpy(logvar)[0, 0]) == pytest.approx(-200 + np.log(2), rel=1e-6)
 
 
+@pytest.mark.parametrize("spread", [1.0, 30.0, 1000.0, 1e30])
+def test_average_posteriors_mlvae_overflows_for_no_variances(spread):
+    # float64 holds exp(700) at most: the expected values come from the smaller of the two variances.
+    (q1m, q1v, q2m, q2v), everything = random_posteriors(7, (7, 5)), np.ones((7, 5), bool)
+    q1v, q2v = (spread * logvar for logvar in (q1v, q2v))
+    outputs = math.average_posteriors(*tensors(q1m, q1v, q2m, q2v), keras.ops.convert_to_tensor(everything), "mlvae")
+    mean, logvar, *_ = (numpy(output) for output in outputs)
+    low, high = np.minimum(q1v, q2v).astype("float64"), np.maximum(q1v, q2v).astype("float64")
+    ratio = np.exp(low - high)  # of the variances, 1 at most
+    near, far = np.where(q1v < q2v, q1m, q2m).astype("float64"), np.where(q1v < q2v, q2m, q1m).astype("float64")
+    np.testing.assert_allclose(mean, (near + ratio * far) / (1 + ratio), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(logvar, low + np.log(2 / (1 + ratio)), rtol=1e-5, atol=1e-6 * spread)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="one way to take gradients is enough")
+def test_average_posteriors_mlvae_gradients():
+    import tensorflow as tf
+
+    # Of equal variances too, where the larger of the two has no derivative.
+    values = [np.array([[0.3, -1.0, 2.0]]), np.array([[0.0, 1.2, 200.0]]), np.array([[1.0, 0.5, 0.1]])]
+    values.append(np.array([[0.0, -0.7, -200.0]]))
+    inputs = tensors(*values)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        mean, logvar, *_ = math.average_posteriors(*inputs, tf.ones((1, 3), bool), "mlvae")
+        total = tf.reduce_sum(mean + 0.3 * logvar)
+    gradients = [gradient.numpy() for gradient in tape.gradient(total, inputs)]
+    mean1, logvar1, mean2, logvar2 = values
+    share = 1 / (1 + np.exp(logvar1 - logvar2))  # σ2²/(σ1² + σ2²)
+    slope = share * (1 - share) * (mean1 - mean2)
+    expected = [share, -slope + 0.3 * share, 1 - share, slope + 0.3 * (1 - share)]
+    for got, wanted in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_log_normal_against_scipy():
     z, mean, logvar, _ = random_posteriors(9, (7, 5))
     got = numpy(math.log_normal(*tensors(z, mean, 2 * logvar)))
@@ -214,19 +249,23 @@ def decomposition(z, mean, logvar, size, estimator):
 
 
 @pytest.mark.parametrize("size", [7, 8, 1000])
-@pytest.mark.parametrize("estimator", ["mws", "mss"])
+@pytest.mark.parametrize("estimator", ["mws", "mss", "mss_legacy"])
 def test_kl_decomposition_by_hand(estimator, size):
     z, mean, logvar, _ = (array.astype("float64") for array in random_posteriors(10, (7, 5)))
     batch, others = 7, 6
     expected = np.zeros(3)
     for i in range(batch):
         joint, marginals = 0.0, np.zeros(5)
+        # Columns of the weights 1/N and (N - M)/(N·M).
+        own, one_other = [i], [(i + 1) % batch]
+        if estimator == "mss_legacy":
+            own, one_other = ([], [0, 1]) if i == batch - 2 else ([0], [1])
         for k in range(batch):
             if estimator == "mws":
                 weight = 1 / (batch * size)
-            elif k == i:
+            elif k in own:
                 weight = 1 / size
-            elif k == (i + 1) % batch:
+            elif k in one_other:
                 weight = (size - others) / (size * others)
             else:
                 weight = 1 / others
@@ -239,7 +278,7 @@ def test_kl_decomposition_by_hand(estimator, size):
     np.testing.assert_allclose(decomposition(z, mean, logvar, size, estimator), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("estimator", ["mws", "mss"])
+@pytest.mark.parametrize("estimator", ["mws", "mss", "mss_legacy"])
 def test_kl_decomposition_adds_up(estimator):
     z, mean, logvar, _ = random_posteriors(11, (7, 5))
     own = norm.logpdf(z, mean, np.exp(logvar / 2, dtype="float64")) - norm.logpdf(z.astype("float64"))
@@ -252,6 +291,22 @@ def test_mss_weights_are_a_row_of_probabilities():
     np.testing.assert_allclose(np.diag(weights), 1 / 50, rtol=1e-6)
     assert (np.isclose(weights, (50 - 6) / (50 * 6)).sum(axis=1) == 1).all()
     assert (np.isclose(weights, 1 / 6).sum(axis=1) == 5).all()
+
+
+@pytest.mark.parametrize("batch", [2, 3, 7])
+def test_mss_legacy_weights_are_the_published_ones(batch):
+    # Every batch-th element from the first is 1/N, the one after it the other weight; then one element of the last row
+    # but one is set. Meant was every (batch + 1)-th, the diagonal.
+    size, others = 50, batch - 1
+    flat = [1 / others] * batch**2
+    for place in range(0, batch**2, batch):
+        flat[place], flat[place + 1] = 1 / size, (size - others) / (size * others)
+    flat[(batch - 2) * batch] = (size - others) / (size * others)
+    weights = np.exp(numpy(math._log_weights(batch, size, "mss_legacy")))
+    np.testing.assert_allclose(weights, np.reshape(flat, (batch, batch)), rtol=1e-6)
+    sums = np.ones(batch)
+    sums[batch - 2] += (size - others) / (size * others) - 1 / size
+    np.testing.assert_allclose(weights.sum(axis=1), sums, rtol=1e-6)
 
 
 def correlated(count, seed):
@@ -297,7 +352,7 @@ def test_kl_decomposition_approaches_the_closed_form(estimator):
 
 def test_kl_decomposition_refuses_another_estimator():
     one = tensors(*random_posteriors(10, (7, 5))[:3])
-    with pytest.raises(ValueError, match='estimator must be "mws" or "mss", got \'exact\''):
+    with pytest.raises(ValueError, match=r"estimator must be one of \('mws', 'mss', 'mss_legacy'\), got 'exact'"):
         math.kl_decomposition(*one, 50, "exact")
 
 

@@ -72,8 +72,8 @@ class AdaGVAE(BetaVAE):
             )
         for key in ("first", "second"):
             check_images(x[key], self.image_shape, f'x["{key}"]')
-        if "shared" in x and (len(x["shared"].shape) != 2 or x["shared"].shape[1] != self.latents):
-            raise ValueError(f'x["shared"] must be boolean (batch, {self.latents}), got shape {x["shared"].shape}')
+        if "shared" in x:
+            _check_shared(x["shared"], self.latents)
         return ops.concatenate([standardize(x[key], self.pixel_mean, self.pixel_std) for key in ("first", "second")])
 
     def posterior(self, images, training=False, x=None):
@@ -82,7 +82,7 @@ class AdaGVAE(BetaVAE):
         first_logvar, second_logvar = ops.split(logvar, 2)
         pair = first_mean, first_logvar, second_mean, second_logvar
         if x is not None and "shared" in x:
-            shared = ops.cast(x["shared"], "bool")
+            shared = ops.convert_to_tensor(x["shared"])
         else:
             distance = symmetric_kl(*pair) if self.distance == "symmetric" else kl_normal(*pair)
             shared = shared_latents(distance, self.scalar("threshold"))
@@ -95,6 +95,20 @@ class AdaGVAE(BetaVAE):
 
     def get_config(self):
         return {**super().get_config(), "averaging": self.averaging, "distance": self.distance}
+
+
+def _check_shared(shared, latents: int) -> None:
+    """ValueError unless `shared` (array, tensor or spec) is a mask of the latents of a batch of pairs."""
+    shape, dtype = getattr(shared, "shape", None), getattr(shared, "dtype", None)
+    if shape is None or dtype is None:
+        raise ValueError(f'x["shared"] must be boolean (batch, {latents}), got {type(shared).__name__}')
+    known = [None] * 2 if getattr(shape, "rank", 2) is None else list(shape)
+    if len(known) != 2 or known[1] not in (None, latents):
+        raise ValueError(f'x["shared"] must be boolean (batch, {latents}), got shape {tuple(known)}')
+    dtype = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
+    # Numbers, such as probabilities, would count as True wherever they are not 0.
+    if dtype != "bool":
+        raise ValueError(f'x["shared"] must be boolean (batch, {latents}), got dtype {dtype}')
 
 
 @keras.saving.register_keras_serializable(package="kerasvae")

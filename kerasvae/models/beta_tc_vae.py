@@ -6,7 +6,7 @@ import numbers
 
 import keras
 
-from kerasvae.math import kl_decomposition
+from kerasvae.math import ESTIMATORS, kl_decomposition
 from kerasvae.models.hyperparameter import Hyperparameter
 from kerasvae.models.vae import VAE
 
@@ -24,7 +24,7 @@ class BetaTCVAE(VAE):
             Default 1.
         beta: weight of the total correlation, at least 0: a number or a schedule. Default 6, the paper's for dSprites.
         gamma: weight of the dimension-wise KL, at least 0: a number or a schedule. Default 1.
-        estimator: "mws" (default), the paper's, or "mss"; see `kerasvae.math.kl_decomposition`.
+        estimator: "mws" (default), the paper's, "mss", or "mss_legacy"; see `kerasvae.math.kl_decomposition`.
         reduction: "sum" (default), which the defaults assume, or "mean".
         **kwargs: `seed`, `pixel_mean`, `pixel_std`, `name`, as for `VAE`.
 
@@ -59,8 +59,8 @@ class BetaTCVAE(VAE):
     ):
         if isinstance(dataset_size, bool) or not isinstance(dataset_size, numbers.Integral) or dataset_size < 2:
             raise ValueError(f"dataset_size must be an integer, at least 2, got {dataset_size!r}")
-        if estimator not in ("mws", "mss"):
-            raise ValueError(f'estimator must be "mws" or "mss", got {estimator!r}')
+        if estimator not in ESTIMATORS:
+            raise ValueError(f"estimator must be one of {ESTIMATORS}, got {estimator!r}")
         super().__init__(encoder, decoder, reconstruction, **kwargs)
         self.dataset_size, self.estimator = int(dataset_size), estimator
         self.alpha, self.beta, self.gamma = alpha, beta, gamma

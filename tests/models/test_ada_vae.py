@@ -122,6 +122,65 @@ def test_identical_images_make_it_a_beta_vae():
         assert pair[name][0] == pytest.approx(single[name][0], rel=1e-6)
 
 
+def masked(shared, ada=kv.AdaGVAE):
+    """A compiled model of 3 latents and 8 random pairs with this mask."""
+    shape = (4, 4, 1)
+    model = ada(
+        kv.networks.mlp_encoder(shape, 3, hidden=(), seed=1), kv.networks.mlp_decoder(shape, 3, hidden=(), seed=2)
+    )
+    model.compile()
+    first, second = np.random.default_rng(4).normal(size=(2, 8, *shape)).astype("float32")
+    return model, {"first": first, "second": second, "shared": shared}
+
+
+@pytest.mark.parametrize("ada", [kv.AdaGVAE, kv.AdaMLVAE])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int32", "int64"])
+def test_masks_that_are_not_boolean_are_refused(ada, dtype):
+    numbers = np.random.default_rng(5).integers(0, 2, size=(8, 3)).astype(dtype)
+    for shared in (numbers, keras.ops.convert_to_tensor(numbers)):
+        model, data = masked(shared, ada)
+        got = str(shared.dtype).removeprefix("torch.").removeprefix("<dtype: '").removesuffix("'>")
+        message = rf'x\["shared"\] must be boolean \(batch, 3\), got dtype {got}$'
+        with pytest.raises(ValueError, match=message):
+            model.gather_images(data)
+    with pytest.raises(ValueError, match="must be boolean"):
+        model.fit(data, verbose=0)
+    assert int(model.step) == 0
+
+
+@pytest.mark.parametrize("ada", [kv.AdaGVAE, kv.AdaMLVAE])
+def test_boolean_masks_are_taken(ada):
+    numbers = np.random.default_rng(5).random((8, 3)) < 0.5
+    results = []
+    for shared in (numbers, keras.ops.convert_to_tensor(numbers)):
+        model, data = masked(shared, ada)
+        results.append([keras.ops.convert_to_numpy(p) for p in model.posterior(model.gather_images(data), x=data)])
+        mean, _ = results[-1]
+        np.testing.assert_array_equal(mean[:8] == mean[8:], numbers)
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="masks come as tf.data tensors on TensorFlow alone")
+def test_masks_of_a_pipeline():
+    import tensorflow as tf
+
+    for shared, dtype in ((np.ones((8, 3), "float32"), "float32"), (np.ones((8, 3), bool), None)):
+        model, data = masked(shared)
+        pipeline = tf.data.Dataset.from_tensor_slices(data).batch(4)
+        if dtype is None:
+            model.fit(pipeline, verbose=0)
+            assert int(model.step) == 2
+        else:
+            with pytest.raises(ValueError, match=rf'x\["shared"\] must be boolean .*, got dtype {dtype}$'):
+                model.fit(pipeline, verbose=0)
+
+
+def test_a_mask_that_is_no_array_is_refused():
+    model, data = masked([[True] * 3] * 8)
+    with pytest.raises(ValueError, match=r'x\["shared"\] must be boolean \(batch, 3\), got list'):
+        model.gather_images(data)
+
+
 @pytest.mark.parametrize(
     ("argument", "value"), [("averaging", "mlvae"), ("distance", "kl"), ("threshold", 1.5), ("threshold", -0.1)]
 )
