@@ -1,16 +1,30 @@
 """The contract of `tests/contract.py`, for every objective."""
 
+import functools
+import sys
+
 import contract
 import keras
 import pytest
 
+import kerasvae as kv
+
 every_objective = pytest.mark.parametrize("objective", contract.OBJECTIVES, ids=str)
+# For what another argument of the same class does not change.
+every_class = pytest.mark.parametrize(
+    "objective", {each.cls: each for each in reversed(contract.OBJECTIVES)}.values(), ids=str
+)
 
 
 @every_objective
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_step_is_the_gradient_of_the_formula(objective, reduction):
     contract.check_step_is_the_gradient_of_the_formula(objective, reduction)
+
+
+@pytest.mark.parametrize("objective", contract.VARIANTS, ids=str)
+def test_step_of_a_variant_is_the_gradient_of_the_formula(objective):
+    contract.check_step_is_the_gradient_of_the_formula(objective, "sum")
 
 
 @every_objective
@@ -61,6 +75,27 @@ def test_epoch_means(objective):
 @every_objective
 def test_uint8(objective):
     contract.check_uint8(objective)
+
+
+@every_class
+def test_export(objective, tmp_path):
+    if keras.config.backend() == "torch":
+        with pytest.raises(ValueError, match="cannot be written from the torch backend: save the model as"):
+            contract.check_export(objective, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+    else:
+        pytest.importorskip("tensorflow", reason="a SavedModel needs it")
+        contract.check_export(objective, tmp_path)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="compiling the study's shapes takes JAX too long")
+@every_class
+def test_tuner(objective, tmp_path, monkeypatch):
+    # Tracing would cost more than the steps do, and so would a discriminator of six layers of 1000.
+    monkeypatch.setattr(kv.VAE, "compile", functools.partialmethod(kv.VAE.compile, run_eagerly=True))
+    discriminator = functools.partial(kv.networks.mlp_discriminator, hidden=(4,))
+    monkeypatch.setattr(sys.modules["kerasvae.models.factor_vae"], "mlp_discriminator", discriminator)
+    contract.check_tuner(objective, tmp_path)
 
 
 @every_objective
