@@ -14,10 +14,25 @@ import sys
 from pathlib import Path
 
 DATASETS = ("xysquares",)
-OBJECTIVES = ("vae", "betavae", "adagvae")
+OBJECTIVES = (
+    "vae",
+    "betavae",
+    "annealedvae",
+    "factorvae",
+    "betatcvae",
+    "dipvae",
+    "infovae",
+    "adagvae",
+    "adamlvae",
+)
 LOSSES = ("mse", "mae", "bernoulli", "boxblur")
 NETWORKS = ("conv", "mlp")
 REDUCTIONS = ("mean", "sum")
+ESTIMATORS = ("mws", "mss", "mss_legacy")
+UPDATES = ("alternating", "simultaneous")
+KINDS = ("i", "ii")
+DISTANCES = ("symmetric", "forward")
+AVERAGINGS = ("gvae", "authors")
 SCORES = ("mig", "dci")
 FORMATS = ("onnx", "tf_saved_model")
 
@@ -36,13 +51,28 @@ DEFAULTS = {
     "checkpoint_every": 500,
 }
 REQUIRED = ("objective", "steps")
-# Options that only some choices have: which, and the default there. Elsewhere they are None.
+# Options that only some choices have: of what, and the default of each choice that has it (None where the class works
+# it out). Elsewhere they are None.
 ONLY_WITH = {
-    "beta": ("objective", ("betavae", "adagvae"), 0.001),
-    "changed": ("objective", ("adagvae",), "uniform"),
-    "blur_radius": ("loss", ("boxblur",), 31),
-    "blur_weight": ("loss", ("boxblur",), 3969.0),
+    "beta": ("objective", {"betavae": 0.001, "betatcvae": 6.0, "adagvae": 0.001, "adamlvae": 0.001}),
+    "gamma": ("objective", {"annealedvae": 1000.0, "factorvae": 35.0, "betatcvae": 1.0}),
+    "capacity": ("objective", {"annealedvae": "0:25:100000"}),
+    "update": ("objective", {"factorvae": "alternating"}),
+    "alpha": ("objective", {"betatcvae": 1.0, "infovae": 0.0}),
+    "estimator": ("objective", {"betatcvae": "mws"}),
+    "kind": ("objective", {"dipvae": "ii"}),
+    "lambda_od": ("objective", {"dipvae": 10.0}),
+    "lambda_d": ("objective", {"dipvae": None}),
+    "lambda_mmd": ("objective", {"infovae": 1000.0}),
+    "averaging": ("objective", {"adagvae": "gvae"}),
+    "distance": ("objective", {"adagvae": "symmetric", "adamlvae": "symmetric"}),
+    "threshold": ("objective", {"adagvae": 0.5, "adamlvae": 0.5}),
+    "changed": ("objective", {"adagvae": "uniform", "adamlvae": "uniform"}),
+    "blur_radius": ("loss", {"boxblur": 31}),
+    "blur_weight": ("loss", {"boxblur": 3969.0}),
 }
+# Objectives whose own default is the mean over pixels and latents; that of the others is the sum.
+MEAN_BY_DEFAULT = ("betavae", "adagvae", "adamlvae")
 SETTINGS = "settings.json"
 
 
@@ -71,6 +101,29 @@ def number(text, above_zero: bool = False) -> float:
     if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
         raise argparse.ArgumentTypeError(f"must be a number, {'above' if above_zero else 'at least'} 0, got {text!r}")
     return value
+
+
+def hyperparameter(least: float = 0.0, most: float = math.inf):
+    """A type for argparse: a number from `least` to `most`, or a ramp of such numbers, START:STOP:STEPS.
+
+    A ramp stays text, in its shortest form; `kerasvae.cli` makes a schedule of it.
+    """
+    limits = [f"at least {least:g}"] * math.isfinite(least) + [f"at most {most:g}"] * math.isfinite(most)
+    allowed = ", ".join(["must be a number, or a ramp START:STOP:STEPS", *limits])
+
+    def convert(text):
+        *ends, steps = text.split(":") if text.count(":") == 2 else (text, "1")
+        try:
+            values = [float(end) for end in ends]
+            if int(steps) < 1 or not all(math.isfinite(value) and least <= value <= most for value in values):
+                raise ValueError
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{allowed}, got {text!r}") from None
+        if len(values) == 1:
+            return values[0]
+        return ":".join([*(repr(value).removesuffix(".0") for value in values), str(int(steps))])
+
+    return convert
 
 
 def changed(text):
@@ -136,21 +189,46 @@ def _add_train(commands) -> None:
     data.add_argument("--num-squares", type=integer(1, 3), metavar="1..3", help="default 3")
     data.add_argument("--grey", action="store_true", help="all squares white in one channel, not one in each of three")
     data.add_argument("--batch-size", type=integer(1), metavar="N", help="images, or pairs, a step (default 256)")
-    data.add_argument(
-        "--changed", type=changed, metavar="uniform|authors|N", help="factors that differ in a pair (default uniform)"
-    )
+    _add_only_with(data, "changed", "factors that differ in a pair", type=changed, metavar="uniform|authors|N")
 
     model = train.add_argument_group("model")
-    model.add_argument("--objective", choices=OBJECTIVES, help="required for a new run; adagvae learns from pairs")
-    model.add_argument("--beta", type=number, metavar="B", help="weight of the KL (default 0.001); not for vae")
-    model.add_argument("--loss", choices=LOSSES, help="of the reconstruction (default mse)")
-    model.add_argument("--blur-radius", type=integer(0), metavar="N", help="pixels; for boxblur (default 31)")
-    model.add_argument("--blur-weight", type=number, metavar="W", help="for boxblur (default 3969)")
     model.add_argument(
-        "--reduction", choices=REDUCTIONS, help="over pixels and latents (default mean; sum for vae): the scale of beta"
+        "--objective", choices=OBJECTIVES, help="required for a new run; adagvae and adamlvae learn from pairs"
+    )
+    model.add_argument("--loss", choices=LOSSES, help="of the reconstruction (default mse)")
+    _add_only_with(model, "blur_radius", "of the kernel, in pixels", type=integer(0), metavar="N")
+    _add_only_with(model, "blur_weight", "of the blurred errors", type=number, metavar="W")
+    model.add_argument(
+        "--reduction",
+        choices=REDUCTIONS,
+        help="over pixels and latents: the scale of the weights below "
+        f"(default mean for {_listed(MEAN_BY_DEFAULT)}, sum for the others)",
     )
     model.add_argument("--latents", type=integer(1), metavar="N", help="default 9")
     model.add_argument("--networks", choices=NETWORKS, help="default conv")
+
+    objective = train.add_argument_group(
+        "objective", "V is a number, or START:STOP:STEPS, a straight line over the first STEPS steps."
+    )
+    for name, text, type in (
+        ("beta", "weight of KL or, betatcvae, of total correlation", hyperparameter()),
+        ("gamma", "weight of |KL - capacity|, of total correlation or of dimension-wise KL", hyperparameter()),
+        ("capacity", "nats per image that the KL is held to", hyperparameter()),
+        ("alpha", "weight of mutual information; of infovae, the share not penalised", hyperparameter(-math.inf)),
+        ("lambda_od", "weight of the covariances", hyperparameter()),
+        ("lambda_d", "weight of the variances (default lambda-od; for kind i 10 times that)", hyperparameter()),
+        ("lambda_mmd", "weight of the maximum mean discrepancy", hyperparameter()),
+        ("threshold", "border of changed latents: 0 the least, 1 the largest distance", hyperparameter(0.0, 1.0)),
+    ):
+        _add_only_with(objective, name, text, type=type, metavar="V")
+    for name, text, choices in (
+        ("update", "halves of a batch in turn, or all of it at once", UPDATES),
+        ("estimator", "of the total correlation", ESTIMATORS),
+        ("kind", "DIP-VAE-I or -II", KINDS),
+        ("averaging", "of the latents that a pair shares", AVERAGINGS),
+        ("distance", "of the posteriors of a pair", DISTANCES),
+    ):
+        _add_only_with(objective, name, text, choices=choices)
 
     optimizer = train.add_argument_group("optimizer")
     optimizer.add_argument(
@@ -160,6 +238,15 @@ def _add_train(commands) -> None:
         "--steps-per-execution", type=integer(1), metavar="N", help="steps in one dispatch (default 1; not on Torch)"
     )
     train.set_defaults(command_parser=train)
+
+
+def _add_only_with(group, name: str, text: str, **arguments) -> None:
+    """An option that only some choices have, with these and their defaults in its help."""
+    known = []
+    for value, default in ONLY_WITH[name][1].items():
+        shown = f"{default:g}" if isinstance(default, float) else default
+        known.append(value if default is None else f"{value} ({'' if known else 'default '}{shown})")
+    group.add_argument(flag(name), help=f"{text}; for {', '.join(known)}", **arguments)
 
 
 def _add_score(commands) -> None:
@@ -195,6 +282,12 @@ def _add_export(commands) -> None:
     export.set_defaults(command_parser=export)
 
 
+def _listed(values) -> str:
+    """`values` as "a, b or c"."""
+    *others, last = values
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
@@ -202,22 +295,24 @@ def flag(name: str) -> str:
 def train_settings(given: dict, before: dict | None) -> dict:
     """All settings of a run from those given and those it began with (None for a new run); ValueError if at odds."""
     if before is not None:
-        names = (*REQUIRED, *DEFAULTS, *ONLY_WITH, "reduction")
+        names = (*REQUIRED, *DEFAULTS, "reduction")
         if missing := [name for name in names if name not in before]:
             raise ValueError(f"--resume: the run was not begun by `kerasvae train`: its settings lack {missing[0]!r}")
+        # A run that was begun before an option was added has not got it.
+        before = {name: before.get(name) for name in (*names, *ONLY_WITH)}
         if different := [name for name in given if given[name] != before[name]]:
             began = (f"{flag(name)} {before[name]} (given: {given[name]})" for name in different)
             raise ValueError(f"--resume: the run began with {', '.join(began)}")
-        return {name: before[name] for name in names}
+        return before
     if missing := [flag(name) for name in REQUIRED if name not in given]:
         raise ValueError(f"a new run needs {' and '.join(missing)}")
     settings = {**DEFAULTS, **given}
-    settings.setdefault("reduction", "sum" if settings["objective"] == "vae" else "mean")
-    for name, (choice, values, default) in ONLY_WITH.items():
-        if settings[choice] in values:
-            settings.setdefault(name, default)
+    settings.setdefault("reduction", "mean" if settings["objective"] in MEAN_BY_DEFAULT else "sum")
+    for name, (choice, defaults) in ONLY_WITH.items():
+        if settings[choice] in defaults:
+            settings.setdefault(name, defaults[settings[choice]])
         elif name in given:
-            raise ValueError(f"{flag(name)} is only for {flag(choice)} {' or '.join(values)}, not {settings[choice]}")
+            raise ValueError(f"{flag(name)} is only for {flag(choice)} {_listed(defaults)}, not {settings[choice]}")
         else:
             settings[name] = None
     factors = 2 * settings["num_squares"]

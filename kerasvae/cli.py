@@ -13,10 +13,37 @@ from rich.table import Table
 
 from kerasvae import datasets, files, losses, metrics, networks, runs
 from kerasvae import export as exporting
-from kerasvae.models import VAE, AdaGVAE, BetaVAE
+from kerasvae.models import DIPVAE, VAE, AdaGVAE, AdaMLVAE, AnnealedVAE, BetaTCVAE, BetaVAE, FactorVAE, InfoVAE
+from kerasvae.schedules import Linear
 
 DATASETS = {"xysquares": datasets.XYSquares}
-OBJECTIVES = {"vae": VAE, "betavae": BetaVAE, "adagvae": AdaGVAE}
+OBJECTIVES = {
+    "vae": VAE,
+    "betavae": BetaVAE,
+    "annealedvae": AnnealedVAE,
+    "factorvae": FactorVAE,
+    "betatcvae": BetaTCVAE,
+    "dipvae": DIPVAE,
+    "infovae": InfoVAE,
+    "adagvae": AdaGVAE,
+    "adamlvae": AdaMLVAE,
+}
+# Settings that are arguments of the objectives that have them.
+ARGUMENTS = (
+    "beta",
+    "gamma",
+    "capacity",
+    "update",
+    "alpha",
+    "estimator",
+    "kind",
+    "lambda_od",
+    "lambda_d",
+    "lambda_mmd",
+    "averaging",
+    "distance",
+    "threshold",
+)
 LOSSES = {
     "mse": losses.MeanSquaredError,
     "mae": losses.MeanAbsoluteError,
@@ -166,16 +193,35 @@ def _model(data, settings: dict):
     seed, latents = settings["seed"], settings["latents"]
     encoder, decoder = NETWORKS[settings["networks"]]
     loss = LOSSES[settings["loss"]]
-    model = OBJECTIVES[settings["objective"]](
+    objective = OBJECTIVES[settings["objective"]]
+    # Where one is None, the objective has no such argument or works out its default.
+    arguments = {name: _argument(settings[name]) for name in ARGUMENTS if settings[name] is not None}
+    if objective is BetaTCVAE:
+        arguments["dataset_size"] = len(data)
+    model = objective(
         encoder(data.image_shape, latents, seed=2 * seed),
         decoder(data.image_shape, latents, seed=2 * seed + 1),
         loss() if settings["blur_radius"] is None else loss(settings["blur_radius"], settings["blur_weight"]),
         reduction=settings["reduction"],
         seed=seed,
-        **({} if settings["beta"] is None else {"beta": settings["beta"]}),
+        **arguments,
     )
+    least, most = model.batch_limits()
+    if not least <= settings["batch_size"] <= most:
+        limits = f"at least {least}" + (f" and at most {most}, the number of images," if most == len(data) else "")
+        raise ValueError(
+            f"--batch-size must be {limits} for --objective {settings['objective']}, got {settings['batch_size']}"
+        )
     model.compile(
         keras.optimizers.Adam(settings["learning_rate"], epsilon=1e-8),
         steps_per_execution=settings["steps_per_execution"],
     )
     return model
+
+
+def _argument(value):
+    """What an objective takes for a setting: a ramp START:STOP:STEPS becomes a schedule."""
+    if not isinstance(value, str) or ":" not in value:
+        return value
+    start, stop, steps = value.split(":")
+    return Linear(float(start), float(stop), steps=int(steps))

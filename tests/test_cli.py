@@ -1,7 +1,10 @@
 """The command line: what is answered without Keras, and a small run from `train` to `export`."""
 
 import contextlib
+import functools
+import inspect
 import json
+import math
 import os
 import subprocess
 import sys
@@ -13,21 +16,20 @@ import pytest
 
 import kerasvae as kv
 import kerasvae_command
-from kerasvae import cli
+from kerasvae import cli, networks
 
 # A run of `kerasvae train` as far as its settings go, for what is answered before anything is loaded.
 SETTINGS = {
     **kerasvae_command.DEFAULTS,
+    **dict.fromkeys(kerasvae_command.ONLY_WITH),
     "objective": "betavae",
     "steps": 8,
     "reduction": "mean",
     "beta": 0.5,
-    "changed": None,
-    "blur_radius": None,
-    "blur_weight": None,
     "steps_per_epoch": 1,
 }
 NEW = ["train", "--out", "{new}", "--steps", "8"]
+RAMP = "must be a number, or a ramp START:STOP:STEPS"
 HELPS = {
     (): "{train,score,export}",
     ("train",): "--steps-per-execution",
@@ -44,10 +46,37 @@ ERRORS = [
     ([*NEW, "--objective", "vae", "--loss", "ssim"], "argument --loss: invalid choice: 'ssim'"),
     ([*NEW, "--objective", "vae", "--dataset", "mnist"], "argument --dataset: invalid choice: 'mnist'"),
     ([*NEW, "--objective", "vae", "--networks", "unet"], "argument --networks: invalid choice: 'unet'"),
-    ([*NEW, "--objective", "betavae", "--beta", "-1"], "argument --beta: must be a number, at least 0, got '-1'"),
-    ([*NEW, "--objective", "betavae", "--beta", "nan"], "argument --beta: must be a number, at least 0, got 'nan'"),
-    ([*NEW, "--objective", "vae", "--beta", "1"], "--beta is only for --objective betavae or adagvae, not vae"),
-    ([*NEW, "--objective", "betavae", "--changed", "1"], "--changed is only for --objective adagvae, not betavae"),
+    ([*NEW, "--objective", "betavae", "--beta", "-1"], f"argument --beta: {RAMP}, at least 0, got '-1'"),
+    ([*NEW, "--objective", "betavae", "--beta", "nan"], f"argument --beta: {RAMP}, at least 0, got 'nan'"),
+    ([*NEW, "--objective", "betatcvae", "--alpha", "inf"], f"argument --alpha: {RAMP}, got 'inf'"),
+    ([*NEW, "--objective", "adagvae", "--threshold", "1.5"], f"{RAMP}, at least 0, at most 1, got '1.5'"),
+    (
+        [*NEW, "--objective", "annealedvae", "--capacity", "0:25"],
+        f"argument --capacity: {RAMP}, at least 0, got '0:25'",
+    ),
+    ([*NEW, "--objective", "annealedvae", "--capacity", "0:25:0"], f"{RAMP}, at least 0, got '0:25:0'"),
+    ([*NEW, "--objective", "annealedvae", "--capacity", "0:25:9.5"], f"{RAMP}, at least 0, got '0:25:9.5'"),
+    ([*NEW, "--objective", "annealedvae", "--capacity", "0:-1:9"], f"{RAMP}, at least 0, got '0:-1:9'"),
+    ([*NEW, "--objective", "annealedvae", "--capacity", "0:1:2:3"], f"{RAMP}, at least 0, got '0:1:2:3'"),
+    (
+        [*NEW, "--objective", "vae", "--beta", "1"],
+        "--beta is only for --objective betavae, betatcvae, adagvae or adamlvae, not vae",
+    ),
+    ([*NEW, "--objective", "vae", "--capacity", "5"], "--capacity is only for --objective annealedvae, not vae"),
+    (
+        [*NEW, "--objective", "dipvae", "--gamma", "5"],
+        "only for --objective annealedvae, factorvae or betatcvae, not dip",
+    ),
+    (
+        [*NEW, "--objective", "adamlvae", "--averaging", "gvae"],
+        "--averaging is only for --objective adagvae, not adaml",
+    ),
+    ([*NEW, "--objective", "factorvae", "--update", "both"], "argument --update: invalid choice: 'both' (choose from"),
+    ([*NEW, "--objective", "betatcvae", "--estimator", "x"], "argument --estimator: invalid choice: 'x'"),
+    (
+        [*NEW, "--objective", "betavae", "--changed", "1"],
+        "--changed is only for --objective adagvae or adamlvae, not betavae",
+    ),
     ([*NEW, "--objective", "adagvae", "--changed", "7"], "--changed must be at most 6, the number of factors, got 7"),
     ([*NEW, "--objective", "adagvae", "--changed", "all"], "must be uniform, authors or an integer, at least 1"),
     ([*NEW, "--objective", "vae", "--blur-radius", "3"], "--blur-radius is only for --loss boxblur, not mse"),
@@ -143,24 +172,194 @@ def test_errors(answered, number):
         (kerasvae_command.SCORES, sys.modules["kerasvae.metrics.evaluate"].SCORES),
         (kerasvae_command.FORMATS, kv.export.FORMATS),
         (kerasvae_command.REDUCTIONS, ("mean", "sum")),
+        (kerasvae_command.ESTIMATORS, kv.math.ESTIMATORS),
+        (kerasvae_command.AVERAGINGS, kv.AdaGVAE.averagings),
         ((kerasvae_command.SETTINGS,), (kv.runs.SETTINGS,)),
     ],
-    ids=["datasets", "objectives", "losses", "networks", "scores", "formats", "reductions", "settings"],
+    ids="datasets objectives losses networks scores formats reductions estimators averagings settings".split(),
 )
 def test_choices_are_what_there_is(names, mapped):
     assert sorted(names) == sorted(mapped)
 
 
-def test_options_of_some_choices_have_the_package_s_defaults():
-    options = {name: default for name, (_, _, default) in kerasvae_command.ONLY_WITH.items()}
-    loss = kv.losses.BoxBlurMSE()
-    assert (options["blur_radius"], options["blur_weight"]) == (loss.radius, loss.weight)
-    for objective, reduction in (("vae", "sum"), ("betavae", "mean"), ("adagvae", "mean")):
-        settings = kerasvae_command.train_settings({"objective": objective, "steps": 1, "networks": "mlp"}, None)
-        model = cli._model(kv.datasets.XYSquares(num_squares=1), settings)
-        assert type(model) is cli.OBJECTIVES[objective] and model.reduction == settings["reduction"] == reduction
-        if objective != "vae":
-            assert model.beta == settings["beta"] == options["beta"]
+every_objective = pytest.mark.parametrize("objective", kerasvae_command.OBJECTIVES)
+SQUARES = kv.datasets.XYSquares(num_squares=1, rgb=False)
+
+
+@pytest.fixture
+def small_networks(monkeypatch):
+    """Networks of a few weights, for what does not depend on their size."""
+    functions = (networks.mlp_encoder, networks.mlp_decoder)
+    monkeypatch.setitem(cli.NETWORKS, "mlp", tuple(functools.partial(function, hidden=(4,)) for function in functions))
+    discriminator = functools.partial(networks.mlp_discriminator, hidden=(4,))
+    monkeypatch.setattr(sys.modules["kerasvae.models.factor_vae"], "mlp_discriminator", discriminator)
+
+
+def model_of(objective, *options):
+    """The model of `kerasvae train` with these options."""
+    arguments = ["train", "--out", "nowhere", "--objective", objective, "--steps", "1", "--networks", "mlp"]
+    arguments += ["--batch-size", "8", "--grey", "--num-squares", "1", *options]
+    return cli._model(SQUARES, kerasvae_command.check(kerasvae_command.parser().parse_args(arguments)))
+
+
+def options_of(objective):
+    """The options that this objective has and `vae` has not, with their defaults, less those of its data."""
+    options = {
+        name: defaults[objective]
+        for name, (choice, defaults) in kerasvae_command.ONLY_WITH.items()
+        if choice == "objective" and objective in defaults
+    }
+    return {name: default for name, default in options.items() if name != "changed"}
+
+
+def objective_config(model):
+    """What is the objective's in a model's configuration."""
+    others = ("encoder", "decoder", "discriminator", "name", "seed", "dataset_size")
+    return {name: value for name, value in model.get_config().items() if name not in others}
+
+
+@every_objective
+def test_an_objective_s_options_are_its_class_s_arguments(objective):
+    signature = {}
+    for owner in reversed(cli.OBJECTIVES[objective].__mro__):
+        if issubclass(owner, kv.VAE) and owner is not kv.VAE:
+            parameters = inspect.signature(owner.__init__).parameters.values()
+            signature.update((parameter.name, parameter.default) for parameter in parameters)
+    # Of the data, of every objective, or with one value alone.
+    for name in (
+        "self",
+        "encoder",
+        "decoder",
+        "reconstruction",
+        "kwargs",
+        "reduction",
+        "dataset_size",
+        "discriminator",
+    ):
+        signature.pop(name, None)
+    if objective == "adamlvae":
+        assert signature.pop("averaging") == "mlvae"
+    options = options_of(objective)
+    if objective == "annealedvae":
+        assert signature.pop("capacity") is None and options.pop("capacity")  # compared by the next test
+    assert options == signature
+    assert set(options) <= set(cli.ARGUMENTS)
+
+
+@every_objective
+def test_without_options_a_model_is_the_class_s_own(small_networks, objective):
+    model = model_of(objective)
+    own = {"dataset_size": 64} if objective == "betatcvae" else {}
+    plain = cli.OBJECTIVES[objective](model.encoder, model.decoder, **own)
+    assert type(model) is type(plain)
+    assert objective_config(model) == objective_config(plain)
+
+
+def test_loss_options_have_the_class_s_defaults():
+    loss, options = kv.losses.BoxBlurMSE(), kerasvae_command.ONLY_WITH
+    assert options["blur_radius"] == ("loss", {"boxblur": loss.radius})
+    assert options["blur_weight"] == ("loss", {"boxblur": loss.weight})
+
+
+OPTIONS = {
+    "vae": {"--reduction": ("mean", {"reduction": "mean"})},
+    "betavae": {"--beta": ("0:4:10", {"beta": kv.schedules.Linear(0, 4, steps=10)})},
+    "annealedvae": {
+        "--gamma": ("10", {"gamma": 10.0}),
+        "--capacity": ("0.5:5:4", {"capacity": kv.schedules.Linear(0.5, 5, steps=4)}),
+    },
+    "factorvae": {"--gamma": ("3", {"gamma": 3.0}), "--update": ("simultaneous", {"update": "simultaneous"})},
+    "betatcvae": {
+        "--alpha": ("-5", {"alpha": -5.0}),
+        "--beta": ("2", {"beta": 2.0}),
+        "--gamma": ("1e-3:1:9", {"gamma": kv.schedules.Linear(0.001, 1, steps=9)}),
+        "--estimator": ("mss_legacy", {"estimator": "mss_legacy", "dataset_size": 64}),
+    },
+    "dipvae": {"--kind": ("i", {"kind": "i"}), "--lambda-od": ("2", {"lambda_od": 2.0, "lambda_d": 20.0})},
+    "infovae": {"--alpha": ("-0.5", {"alpha": -0.5}), "--lambda-mmd": ("7", {"lambda_mmd": 7.0})},
+    "adagvae": {
+        "--averaging": ("authors", {"averaging": "authors"}),
+        "--distance": ("forward", {"distance": "forward"}),
+        "--threshold": ("0.25", {"threshold": 0.25}),
+    },
+    "adamlvae": {"--beta": ("0.1", {"beta": 0.1})},
+}
+
+
+@every_objective
+def test_options_reach_the_model(small_networks, objective):
+    model = model_of(objective, *(part for flag, (text, _) in OPTIONS[objective].items() for part in (flag, text)))
+    for _, expected in OPTIONS[objective].values():
+        assert {name: getattr(model, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5", 5.0), ("0:25:1000", "0:25:1000"), ("0.50:1e1:0010", "0.5:10:10"), ("-1e-5:0.1:9", "-1e-05:0.1:9")],
+)
+def test_numbers_and_ramps(text, value):
+    assert kerasvae_command.hyperparameter(-math.inf)(text) == value
+    if ":" in text:
+        start, end, steps = (float(part) for part in text.split(":"))
+        assert cli._argument(value) == kv.schedules.Linear(start, end, steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("objective", "options"),
+    [
+        ("factorvae", {"update": kerasvae_command.UPDATES}),
+        ("betatcvae", {"estimator": kerasvae_command.ESTIMATORS}),
+        ("dipvae", {"kind": kerasvae_command.KINDS}),
+        ("adagvae", {"averaging": kerasvae_command.AVERAGINGS, "distance": kerasvae_command.DISTANCES}),
+    ],
+)
+def test_every_choice_is_one(small_networks, objective, options):
+    for name, values in options.items():
+        for value in values:
+            assert getattr(model_of(objective, kerasvae_command.flag(name), value), name) == value
+
+
+@pytest.mark.parametrize(
+    ("objective", "options", "message"),
+    [
+        (
+            "betatcvae",
+            ["--batch-size", "65"],
+            "--batch-size must be at least 2 and at most 64, the number of images, for --objective betatcvae, got 65",
+        ),
+        ("factorvae", ["--batch-size", "3"], "--batch-size must be at least 4 for --objective factorvae, got 3"),
+        ("infovae", ["--alpha", "2"], "alpha must be at most 1, got 2.0"),
+        ("dipvae", ["--lambda-od", "0:1:9"], "lambda_d must be given where lambda_od is a schedule"),
+    ],
+)
+def test_what_an_objective_refuses_leaves_no_run(small_networks, tmp_path, capsys, objective, options, message):
+    pytest.importorskip("tensorflow", reason="the pipelines are tf.data")
+    arguments = ["train", "--objective", objective, "--networks", "mlp", "--grey", "--num-squares", "1", "--steps", "1"]
+    arguments += ["--batch-size", "8", *options, "--out", str(tmp_path / "run")]
+    assert kerasvae_command.main(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run" / "settings.json").exists()
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="how it is compiled is the contract's")
+@every_objective
+def test_every_objective_trains(small_networks, tmp_path, monkeypatch, objective):
+    # Tracing would cost more than the steps do.
+    monkeypatch.setattr(kv.VAE, "compile", functools.partialmethod(kv.VAE.compile, run_eagerly=True))
+    arguments = ["train", "--objective", objective, "--networks", "mlp", "--grey", "--num-squares", "1", "--steps", "2"]
+    with contextlib.redirect_stdout(None):
+        assert kerasvae_command.main([*arguments, "--batch-size", "4", "--quiet", "--out", str(tmp_path)]) == 0
+    model = kv.runs.load_model(tmp_path)
+    assert type(model) is cli.OBJECTIVES[objective] and int(model.step) == 2
+    # Of its own it has learnt the constants of the data.
+    constants = {"pixel_mean": list(SQUARES.mean), "pixel_std": list(SQUARES.std)}
+    assert objective_config(model) == {**objective_config(model_of(objective)), **constants}
+
+
+def test_a_run_that_was_begun_before_an_option_was_added():
+    before = {name: value for name, value in SETTINGS.items() if name not in ("gamma", "threshold")}
+    settings = kerasvae_command.train_settings({}, before)
+    assert {**settings, "steps_per_epoch": 1} == SETTINGS
 
 
 def test_version(capsys):
