@@ -61,7 +61,7 @@ def check_writable(path, argument: str = "path") -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = path.with_name(f".probe-{os.getpid()}-{path.name}")
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another thread's probe has the same name
     except OSError as error:
         raise OSError(
             f"{argument}: cannot write {str(path)!r} ({error.strerror or error}); name a place in a folder that exists "

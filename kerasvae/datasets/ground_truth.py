@@ -122,8 +122,6 @@ class GroundTruthData:
 
         With `on_device=True` it is put on the device once; it must fit there.
         """
-        if self.random:
-            raise ValueError(f"on_device must be False for {self!r}: its random parts are drawn by the pipeline")
         return self.images(np.arange(len(self)))
 
     def device_images(self, indices, table, draws=None):

@@ -42,3 +42,6 @@ class ImageTable(GroundTruthData):
 
     def render(self, factors):
         return self.images(self.index(factors))
+
+    def device_table(self):
+        return np.asarray(self.table)

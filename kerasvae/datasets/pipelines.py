@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasvae.datasets.batch_stream import BatchStream
+from kerasvae.datasets.ground_truth import GroundTruthData
 from kerasvae.datasets.sampling import batch_indices, check_changed, pair_indices
 
 
@@ -177,6 +178,8 @@ def _pipeline(data, batches, steps, seed, start, standardize, on_device, form):
         raise ValueError(f'form must be "tf.data", "pydataset" or None, got {form!r}')
     if on_device and len(data) >= 2**31:
         raise ValueError(f"on_device must be False for more than 2147483647 images, got {data!r}")
+    if on_device and data.random and type(data).device_images is GroundTruthData.device_images:
+        raise ValueError(f"on_device must be False for data with random parts and no `device_images`, got {data!r}")
     channels = data.image_shape[-1]
     mean, std = (data.mean, data.std) if standardize else (np.zeros(channels), np.ones(channels))
     if form is None:

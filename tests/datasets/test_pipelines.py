@@ -234,6 +234,9 @@ def test_random_parts_are_drawn_anew_for_every_image():
         for key in ("first", "second")
     ]
     np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.arange(40))
+    with pytest.raises(ValueError, match="on_device must be False for data with random parts and no `device_images`"):
+        images(data, 4, on_device=True)
+    Counted.device_images = lambda self, indices, table, draws=None: None
     batch = images(data, 4, on_device=True, form="pydataset")[2]
     np.testing.assert_array_equal(batch, np.stack([batch_indices(10, 4, 1, 2), np.arange(8, 12)], axis=1))
 

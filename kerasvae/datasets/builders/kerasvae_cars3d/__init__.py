@@ -1,0 +1,1 @@
+"""Cars3D for tensorflow_datasets."""

@@ -1,0 +1,1 @@
+"""Rendered dSprites for tensorflow_datasets."""

@@ -1,0 +1,1 @@
+"""MPI3D for tensorflow_datasets."""

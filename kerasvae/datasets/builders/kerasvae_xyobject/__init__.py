@@ -1,0 +1,1 @@
+"""XYObject for tensorflow_datasets."""

@@ -1,0 +1,1 @@
+"""XYSquares for tensorflow_datasets."""
