@@ -117,6 +117,8 @@ def train_and_score(
         known = arguments_of(model_class)
         if unknown := sorted(set(row) - known):
             raise ValueError(f"rows: {model_class.__name__} has no arguments {unknown}, only {sorted(known)}")
+        if "dataset_size" in known:
+            row.setdefault("dataset_size", len(data))
         encoder, decoder = (
             builder(data.image_shape, size, seed=2 * seed + number) for number, builder in enumerate(builders)
         )

@@ -67,6 +67,12 @@ def test_a_killed_row_ends_as_one_that_was_not(tmp_path, monkeypatch):
         assert run(row, tmp_path / "killed", 0) == whole
 
 
+def test_the_size_of_the_data_is_known():
+    run = tuning.train_and_score(DATA, objective=kv.BetaTCVAE, **SMALL)
+    assert run.check({"latents": 2}).dataset_size == len(DATA)
+    assert run.check({"latents": 2, "dataset_size": 99}).dataset_size == 99
+
+
 def test_seeds_differ_and_repeat(tmp_path):
     run = tuning.train_and_score(DATA, objective=kv.BetaVAE, **SMALL)
     first, same, other = (
