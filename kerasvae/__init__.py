@@ -2,7 +2,20 @@
 
 import importlib
 
-from kerasvae import callbacks, datasets, export, files, losses, math, metrics, models, networks, runs, schedules
+from kerasvae import (
+    analysis,
+    callbacks,
+    datasets,
+    export,
+    files,
+    losses,
+    math,
+    metrics,
+    models,
+    networks,
+    runs,
+    schedules,
+)
 from kerasvae.models import (
     DIPVAE,
     VAE,
@@ -30,6 +43,7 @@ __all__ = [
     "FactorVAE",
     "Hyperparameter",
     "InfoVAE",
+    "analysis",
     "callbacks",
     "datasets",
     "export",

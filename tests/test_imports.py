@@ -20,7 +20,7 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 # Room -> the rooms, and the packages outside the standard library, that its files may import.
 ALLOWED = {
     "__init__": (
-        "callbacks datasets export files losses math metrics models networks runs schedules".split(),
+        "analysis callbacks datasets export files losses math metrics models networks runs schedules".split(),
         [],
     ),
     "files": ([], []),
@@ -33,8 +33,8 @@ ALLOWED = {
     "models": (["math", "losses", "networks", "random_numbers", "schedules", "files"], ["keras", "numpy"]),
     "metrics": ([], ["numpy", "scipy", "sklearn", "joblib"]),
     # keras for PyDataset and for images made on the device
-    "datasets": (["files", "random_numbers"], "keras numpy PIL rich tensorflow tensorflow_datasets".split()),
-    "analysis": (["math", "losses", "datasets", "metrics", "files"], ["numpy", "scipy", "keras"]),
+    "datasets": (["files", "random_numbers"], "keras numpy PIL rich scipy tensorflow tensorflow_datasets".split()),
+    "analysis": (["math", "losses", "datasets", "metrics", "files"], "keras matplotlib numpy rich scipy".split()),
     "callbacks": (["files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
     "plots": (["files", "math", "metrics"], ["keras", "numpy", "scipy", "matplotlib"]),
     "runs": (["callbacks", "files", "models"], ["keras", "numpy"]),
@@ -48,6 +48,7 @@ BACKEND_FILES = {
     "models/train_step/jax.py": ("jax", "anywhere"),
     "models/train_step/torch.py": ("torch", "anywhere"),
     "datasets/pipelines.py": ("tensorflow", "functions"),
+    "datasets/prepared.py": ("tensorflow", "functions"),
     "export.py": ("tensorflow", "functions"),
 }
 # Documented names of keras.backend; the rest is internal.
