@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import pytest
+from PIL import Image
 
 import kerasvae as kv
 from kerasvae.metrics import evaluate
@@ -17,6 +18,8 @@ SMALLER = {
     "batch_size=256": "batch_size=8",
     "epochs=50, steps_per_epoch=1000": "epochs=2, steps_per_epoch=1",
     "steps=50_000": "steps=3",
+    "pairs=50_000": "pairs=20",
+    "pairs=10_000": "pairs=20, radii=[]",
 }
 
 
@@ -34,6 +37,9 @@ def test_python_snippets(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(kv.metrics, "evaluate", small_evaluate)
     monkeypatch.setattr(kv.callbacks, "evaluate", small_evaluate_of_callbacks)
+    (tmp_path / "photos").mkdir()
+    for number in range(8):
+        Image.new("RGB", (80, 70), (number, 0, 9)).save(tmp_path / "photos" / f"{number}.png")
     text = "\n".join(blocks("python"))
     for large, small in SMALLER.items():
         assert large in text
