@@ -145,7 +145,7 @@ class FactorVAE(VAE):
 
     def _second_half_loss(self, x, training=True):
         """The discriminator's loss on the second half of the batch, encoded by what the first half has just trained."""
-        images = self.gather_images(x[self._half(x) :])
+        images = self._images(x[self._half(x) :], training)
         mean, logvar = self.posterior(images, training=training)
         loss = self._cross_entropy(mean + ops.exp(0.5 * logvar) * self.noise(mean, purpose=1))
         self.trackers["discriminator_loss"].update_state(loss, sample_weight=ops.shape(images)[0])

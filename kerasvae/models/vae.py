@@ -153,9 +153,7 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The objective on one batch, a scalar, with the logs updated and the counter advanced."""
-        if (device_images := self.device_images[bool(training)]) is not None:
-            x = device_images(x)
-        images = self.gather_images(x)
+        images = self._images(x, training)
         mean, logvar = self.posterior(images, training=training, x=x)
         self._training = training
         z = mean + ops.exp(0.5 * logvar) * self.noise(mean)
@@ -177,6 +175,11 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         counter = self.step if training else self.evaluation_step
         counter.assign(counter + 1)
         return loss
+
+    def _images(self, x, training):
+        """`gather_images`, of a batch of indices too."""
+        device_images = self.device_images[bool(training)]
+        return self.gather_images(x if device_images is None else device_images(x))
 
     def track(self, name, value):
         """Report a scalar term of this batch to the logs, under a name that `logged_terms` lists."""
