@@ -59,7 +59,7 @@ class DisentanglementScores(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         final = epoch + 1 == self.params.get("epochs") or self.model.stop_training
         if not self.last or (epoch + 1) % self.every == 0 or final:
-            results = evaluate(self.model.encode, self.data, self.scores, **self.sample)
+            results = evaluate(self.model.encode, self.data, self.scores, progress=False, **self.sample)
             self.last = {f"val_{name}": float(score) for name, score in results.items()}
         if logs is not None:
             logs.update(self.last)

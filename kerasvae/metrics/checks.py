@@ -73,6 +73,16 @@ def active_factors(factors, name="factors"):
     return tuple(active.tolist())
 
 
+def warnings_of_bins(factors, active, bins):
+    """A warning for every factor of more values than a histogram of `bins` bins can tell apart."""
+    counts = ((factor, len(np.unique(factors[:, factor]))) for factor in active)
+    return [
+        f"factor {factor} has {count} values, more than the {bins} bins: even a perfect code scores below 1"
+        for factor, count in counts
+        if count > bins
+    ]
+
+
 def check_sample(codes, factors, names=("codes", "factors")):
     """Codes and factors of the same samples.
 
@@ -102,6 +112,99 @@ def check_lengths(codes, factors, names=("codes", "factors")):
         raise ValueError(
             f"{names[0]} and {names[1]} must hold the same samples, got {len(codes)} and {len(factors)} rows"
         )
+
+
+def check_range(codes, name="codes"):
+    """Raises ValueError where a code is beyond float32's range: squares and sums of others stay finite in float64."""
+    most = np.abs(codes).max()
+    if most > np.finfo(np.float32).max:
+        raise ValueError(f"{name} must be within float32's range, got an absolute value of {most:.3g}")
+
+
+def check_test(test, codes, factors):
+    """The pair that predictors are tested on, with the latents and factors of what they are trained on.
+
+    Arguments:
+        test: pair (codes, factors), of at least one sample. Constant factors are legal.
+        codes: those trained on, (samples, latents).
+        factors: those trained on, (samples, factors).
+
+    Returns:
+        codes as float64, factors as int64.
+
+    Raises:
+        TypeError: no pair, codes that are not real numbers, or factors that are not integers.
+        ValueError: wrong shapes, different lengths, codes that are not finite, or other numbers of latents or
+            factors than those trained on.
+    """
+    if not isinstance(test, tuple | list) or len(test) != 2:
+        raise TypeError(f"test must be a pair (codes, factors) or None, got {type(test).__name__}")
+    test_codes, test_factors = check_codes(test[0], "test codes"), check_factors(test[1], "test factors")
+    check_lengths(test_codes, test_factors, ("test codes", "test factors"))
+    for name, got, expected in (("latents", test_codes, codes), ("factors", test_factors, factors)):
+        if got.shape[1] != expected.shape[1]:
+            raise ValueError(f"test must have the {expected.shape[1]} {name} trained on, got {got.shape[1]}")
+    return test_codes, test_factors
+
+
+def train_and_test(codes, factors, test, seed):
+    """What a score that predicts is trained and tested on: the pair it was given, or a random third held out.
+
+    Arguments:
+        codes: finite real numbers within float32's range, (samples, latents).
+        factors: integers, (samples, factors).
+        test: pair (codes, factors), or None: a random third of the samples is held out.
+        seed: of the held-out third, 0..2^32-1.
+
+    Returns:
+        codes and factors trained on, codes and factors tested on, tuple of the indices of the factors that
+        are not constant in what is trained on.
+
+    Raises:
+        TypeError: codes are not real numbers, factors not integers, or `test` is no pair.
+        ValueError: wrong shapes or lengths, codes that are not finite or out of range, fewer than 2 samples
+            (3 where `test` is None), or no factor that takes more than one value.
+    """
+    codes, factors, active = check_sample(codes, factors)
+    if test is None:
+        if len(codes) < 3:
+            raise ValueError(f"codes must hold at least 3 samples where test is None, got {len(codes)}")
+        order = np.random.default_rng(seed).permutation(len(codes))
+        held_out, kept = order[: len(codes) // 3], order[len(codes) // 3 :]
+        test_codes, test_factors, codes, factors = codes[held_out], factors[held_out], codes[kept], factors[kept]
+        active = active_factors(factors, "the two thirds of factors that are trained on")
+    else:
+        test_codes, test_factors = check_test(test, codes, factors)
+    check_range(codes)
+    check_range(test_codes, "test codes")
+    return codes, factors, test_codes, test_factors, active
+
+
+def check_posterior(mean, logvar, factors):
+    """Diagonal Gaussian posteriors of enumerated points, and the points' factors.
+
+    Arguments:
+        mean: finite real numbers within float32's range, (points, latents).
+        logvar: log-variances, finite real numbers between -200 and 200, of the shape of `mean`.
+        factors: integers, (points, factors).
+
+    Returns:
+        mean and logvar as float64, factors as int64, tuple of the indices of the factors that are not
+        constant.
+
+    Raises:
+        TypeError: `mean` or `logvar` are not real numbers, or `factors` not integers.
+        ValueError: wrong shapes or lengths, fewer than 2 points, numbers that are not finite or out of range,
+            or no factor that takes more than one value.
+    """
+    mean, factors, active = check_sample(mean, factors, ("mean", "factors"))
+    logvar = check_codes(logvar, "logvar")
+    if logvar.shape != mean.shape:
+        raise ValueError(f"logvar must have the shape of mean, {mean.shape}, got {logvar.shape}")
+    check_range(mean, "mean")
+    if np.abs(logvar).max() > 200:
+        raise ValueError(f"logvar must be between -200 and 200, got from {logvar.min():.3g} to {logvar.max():.3g}")
+    return mean, logvar, factors, active
 
 
 def check_matrix(matrix, name):

@@ -1,74 +1,156 @@
 """Scores of an encoder on a ground-truth data set, from one encoding."""
 
-import inspect
-from collections.abc import Mapping
-from functools import partial
-
 import numpy as np
 
-from kerasvae.metrics.checks import active_factors, check_codes, check_factors, check_integer, check_seed
-from kerasvae.metrics.dci import dci
-from kerasvae.metrics.mig import mig
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.bootstrap import check_bootstrap
+from kerasvae.metrics.checks import check_integer, check_seed
+from kerasvae.metrics.evaluation_codes import REPRESENTATIONS, EncodedImages
+from kerasvae.metrics.evaluation_material import draw_indices, encode_indices, gather, sample_pairs
+from kerasvae.metrics.evaluation_progress import shown
+from kerasvae.metrics.evaluation_result import Evaluation
+from kerasvae.metrics.evaluation_scores import (
+    CODES,
+    GENERATOR,
+    POINTS,
+    POSTERIOR,
+    PRESETS,
+    SCORES,
+    compute,
+    describe,
+    possible,
+    resolve,
+    versions,
+)
 
-SCORES = {"mig": mig, "dci": dci}
+__all__ = ["SCORES", "evaluate", "sample_codes"]
+
+NO_POSTERIOR = "encode returns no log-variances"
 
 
-def evaluate(encode, data, scores, *, seed=1, train=10_000, test=5_000, batch_size=256):
-    """Scores of an encoder on a ground-truth data set, which is encoded once for all of them.
+def evaluate(
+    encode,
+    data,
+    scores="all",
+    *,
+    representation="mean",
+    preset="full",
+    seed=1,
+    bootstrap=0,
+    jobs=None,
+    train=None,
+    test=None,
+    batch_size=256,
+    progress=None,
+):
+    """Scores of an encoder on a ground-truth data set, each of whose images is encoded at most once for all of them.
 
-    A score is a function of codes (samples, latents) and factors (samples, factors) and gets the train
-    sample. One that has an argument `test` is given the pair (codes, factors) of the test sample as well, one
-    that has an argument `seed` the seed, unless your options or a `functools.partial` set them.
+    A score that is a function of codes and factors gets a random sample of the data; one that has an argument `test`
+    is given the pair (codes, factors) of a second sample as well, one that has arguments `seed` or `jobs` those,
+    unless your options or a `functools.partial` set them. A score that chooses its own factor values
+    (`beta_vae_score`, `factor_vae_score`, `flatness`, `linearity`, `distance_correlations`) needs a data set that
+    is complete, and one of posteriors (`aam`, `mmig`) log-variances.
 
     Arguments:
-        encode: function of standardised float32 images (batch_size, H, W, C) that returns codes (batch_size, latents)
-            in anything that NumPy converts. For a VAE: the posterior means. The `encode` of a model of this package
-            that knows its channel constants gets uint8 images and applies its own.
+        encode: a model of this package, or another object with a method `encode`; or a function of standardised
+            float32 images (batch_size, H, W, C). It returns codes (batch_size, latents), for a VAE the posterior
+            means, or the pair (mean, logvar), or a dict with these keys, in anything that NumPy converts. A method
+            with an argument `return_logvar` is called with it. The `encode` of a model of this package that knows
+            its channel constants gets uint8 images and applies its own.
         data: data set with ground-truth factors: `len`, `images(indices)`, `factors(indices)`,
-            `standardize(images)`.
-        scores: list of names ("mig", "dci") and functions; or dict of name to function, or of one of these
-            names to a dict of its options.
+            `standardize(images)`; where its factors form a complete grid also `factor_sizes` and `index(factors)`.
+            `complete = False` says that they do not, `random = True` that `images(indices, draws)` has random parts
+            (see `kerasvae.datasets.GroundTruthData`): then a few of the pictures of each combination are drawn from,
+            some 10^5 in all.
+        scores: `"all"` (default): every score that can be computed, the result says which cannot and why; a list of
+            names and functions of (codes, factors); or a dict of name to function, or of a name to a dict of its
+            options. What you name and cannot be computed is an error.
+        representation: `"mean"` codes (default), or `"sampled"` from the posteriors, anew for each use of an image.
+        preset: `"full"` (default): samples of 10 000 and, for tests, 5000, 1024 walks, posteriors of all points of a
+            data set of up to 100 000; or `"fast"`: the sizes of Michlo et al. during training, e.g. 2000 for MIG,
+            1000 and 500 for DCI, 128 walks. MIG and DCI from so few are biased.
         seed: of the drawn samples and of the scores, 0..2^32-1. Default: 1.
-        train: number of samples that scores are computed (and predictors trained) on, at least 2.
-            Default: 10 000.
-        test: number of samples that predictors are tested on, at least 1. Default: 5 000.
+        bootstrap: resamples for 95 % intervals, 0 (none) or at least 2; some 100 are enough. Each takes as long as the
+            score itself, but for those that choose their own factor values. Scores of posteriors have none where
+            they use all points. Default: 0.
+        jobs: threads, at least 1. No influence on the result. Default None: 1.
+        train: number of samples that scores are computed (and predictors trained) on, at least 2. Default None: the
+            preset's.
+        test: number of samples that predictors are tested on, at least 1. Default None: the preset's.
         batch_size: images per call of `encode`, at least 1. Every call gets that many (the last batch is
             filled up), so that a compiled encoder is compiled once. Default: 256.
+        progress: whether to show what is being done. Default None: on a terminal.
 
     Returns:
-        dict of name to Score, in the order of `scores`. A plain number that a function returns becomes a
-        Score without parts.
+        Evaluation: a mapping of name to Score, in the order of `scores`, that prints as a table. A plain number that a
+        function returns becomes a Score without parts.
 
     Raises:
         TypeError: `encode` is no function or returns no array of real numbers; `scores` of another type; an
             option that the score does not take; a score that returns neither Score nor number.
-        ValueError: a name that is unknown or given twice; a number out of range; all factors constant;
-            `encode` returns codes of another shape, or codes that are not finite.
+        ValueError: a name that is unknown or given twice; a score that `data` or `encode` has nothing for; a number
+            or name out of range; all factors constant; `encode` returns codes of another shape, or codes that are
+            not finite.
 
-    Source: sample sizes and drawing as in Locatello et al. 2019. Public code encodes every draw; here images
-    drawn several times are encoded once, which gives the same codes for a deterministic encoder.
+    Source: sample sizes and drawing as in Locatello et al. 2019; `"fast"` as in the code of Michlo et al. 2021. Public
+    code encodes every draw; here images drawn several times are encoded once, which gives the same codes for a
+    deterministic encoder.
 
     Example:
 
     ```python
-    scores = kv.metrics.evaluate(model.encode, data, ["mig", "dci"])
-    scores = kv.metrics.evaluate(model.encode, data, {"mig": {"bins": 40}, "dci": {"stages": 20, "jobs": 4}})
-    float(scores["mig"]), scores["dci"].parts["completeness"]
+    scores = kv.metrics.evaluate(model, data)
+    print(scores)
+    scores = kv.metrics.evaluate(model, data, {"mig": {"bins": 40}, "dci": {"stages": 20}}, bootstrap=100, jobs=4)
+    float(scores["mig"]), scores["mig"].interval, scores["dci"].parts["completeness"]
     ```
     """
-    seed = check_seed(seed)
-    functions = _resolve(scores)
-    (codes, factors), test_sample = sample_codes(encode, data, seed=seed, train=train, test=test, batch_size=batch_size)
-    offered = {"test": test_sample, "seed": seed}
-    results = {}
-    for name, (function, options) in functions.items():
-        options = {key: offered[key] for key in _taken(function)} | options
-        results[name] = _as_score(name, function(codes, factors, **options))
-    return results
+    seed, bootstrap = check_seed(seed), check_bootstrap(bootstrap)
+    jobs = None if jobs is None else check_integer(jobs, "jobs", 1)
+    train = None if train is None else check_integer(train, "train", 2)
+    test = None if test is None else check_integer(test, "test", 1)
+    for name, value, allowed in (("representation", representation, REPRESENTATIONS), ("preset", preset, PRESETS)):
+        if value not in tuple(allowed):
+            raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
+    tasks, named = resolve(scores), not isinstance(scores, str)
+    images = EncodedImages(encode, data, batch_size)
+    tasks, left_out = possible(tasks, named, lambda task: _lacking(task, data))
+    sizes = {task.name: task.sizes(preset, train, test) for task in tasks}
+    with shown(progress, len(tasks)) as (encoded, scored):
+        images.encoded = encoded
+        train_size = max((sizes[task.name]["train"] for task in tasks if task.kind != GENERATOR), default=0)
+        test_size = max((sizes[task.name]["test"] for task in tasks if task.takes_test()), default=0)
+        indices = draw_indices(images.size, seed, train_size, test_size)
+        if representation == "sampled" or any(task.kind == POSTERIOR for task in tasks):
+            # One batch tells whether there are log-variances.
+            encode_indices(images, indices[:1] if len(indices) else np.zeros(1, np.int64), seed, "mean")
+            if representation == "sampled" and not images.has_logvar:
+                raise ValueError("representation must be 'mean' where encode returns no log-variances")
+            tasks, also = possible(
+                tasks,
+                named,
+                lambda task: NO_POSTERIOR if task.kind == POSTERIOR and not images.has_logvar else None,
+            )
+            left_out |= also
+        material = gather(images, tasks, indices, train_size, seed, representation, POINTS[preset])
+        results = {}
+        for task in tasks:
+            scored(task.name)
+            results[task.name] = compute(task, material, sizes[task.name], seed=seed, bootstrap=bootstrap, jobs=jobs)
+    settings = {
+        "data": _described(data),
+        "representation": representation,
+        "preset": preset,
+        "seed": seed,
+        "bootstrap": bootstrap,
+        "latents": images.latents,
+        "images_encoded": images.count,
+        "sizes": {task.name: describe(task, sizes[task.name], material) for task in tasks},
+        "versions": versions(),
+    }
+    return Evaluation(results, settings, left_out)
 
 
-def sample_codes(encode, data, *, seed=1, train=10_000, test=5_000, batch_size=256):
+def sample_codes(encode, data, *, seed=1, train=10_000, test=5_000, batch_size=256, representation="mean"):
     """Codes and factors of images drawn at random from a data set: what scores of arrays take.
 
     Indices are drawn uniformly, independently and with replacement, which on a full grid of factors draws the
@@ -76,7 +158,7 @@ def sample_codes(encode, data, *, seed=1, train=10_000, test=5_000, batch_size=2
     batch of images is held at a time.
 
     Arguments:
-        encode, data, seed, train, test, batch_size: as in `evaluate`.
+        encode, data, seed, train, test, batch_size, representation: as in `evaluate`.
 
     Returns:
         two pairs, for train and test: codes float64 (samples, latents), factors int64 (samples, factors).
@@ -87,117 +169,35 @@ def sample_codes(encode, data, *, seed=1, train=10_000, test=5_000, batch_size=2
         ValueError: a number out of range; all factors constant; `encode` returns codes of another shape, or
             codes that are not finite.
     """
-    if not callable(encode):
-        raise TypeError(f"encode must be a function of a batch of images, got {type(encode).__name__}")
-    seed, batch_size = check_seed(seed), check_integer(batch_size, "batch_size", 1)
+    if representation not in REPRESENTATIONS:
+        raise ValueError(f"representation must be {' or '.join(map(repr, REPRESENTATIONS))}, got {representation!r}")
+    seed = check_seed(seed)
     train, test = check_integer(train, "train", 2), check_integer(test, "test", 1)
-    size = check_integer(len(data), "len(data)", 2)
-    rng = np.random.default_rng(seed)
-    indices = np.concatenate([rng.integers(size, size=train), rng.integers(size, size=test)])
-    distinct, inverse = np.unique(indices, return_inverse=True)
-    factors = check_factors(data.factors(distinct), "data.factors")
-    if len(factors) != len(distinct):
-        raise ValueError(f"data.factors must have one row per index, got {len(factors)} for {len(distinct)}")
-    factors = factors[inverse]
-    active_factors(factors[:train], "data.factors")  # raises where the scores would, but before the encoding
-    codes = _encode_each(encode, data, distinct, batch_size)[inverse]
-    return (codes[:train], factors[:train]), (codes[train:], factors[train:])
+    images = EncodedImages(encode, data, batch_size)
+    return sample_pairs(images, draw_indices(images.size, seed, train, test), train, seed, representation)
 
 
-def _encode_each(encode, data, indices, batch_size):
-    # A model may have been trained on images standardised otherwise than by the data set's constants.
-    own_constants = getattr(getattr(encode, "__self__", None), "knows_pixel_constants", False)
-    codes = None
-    for start in range(0, len(indices), batch_size):
-        chosen = indices[start : start + batch_size]
-        images, count = data.images(chosen), len(chosen)
-        if not own_constants:
-            images = np.asarray(data.standardize(images), np.float32)
-        if len(images) != count:
-            raise ValueError(f"data.images must have one image per index, got {len(images)} for {count}")
-        if count < batch_size:
-            images = np.concatenate([images, np.repeat(images[-1:], batch_size - count, axis=0)])
-        batch = _check_encoded(encode(images), batch_size)
-        if codes is None:
-            codes = np.empty((len(indices), batch.shape[1]))
-        elif codes.shape[1] != batch.shape[1]:
-            raise ValueError(
-                f"encode must return the same number of latents for every batch, got "
-                f"{codes.shape[1]} and then {batch.shape[1]}"
-            )
-        codes[start : start + count] = batch[:count]
-    return codes
+def _lacking(task, data):
+    """Why a data set has nothing for a score, or None."""
+    sizes = getattr(data, "factor_sizes", None)
+    if task.kind != CODES and sizes is not None and not len(sizes):
+        return "data has no factors"
+    if task.kind != GENERATOR:
+        return None
+    purpose = "it chooses factor values itself"
+    if not getattr(data, "complete", True):
+        try:
+            data.check_complete(purpose)
+        except (AttributeError, ValueError) as error:
+            if isinstance(error, ValueError):
+                return str(error)
+        return f"{purpose}: data must hold one image for each combination of its factors"
+    if sizes is None or not callable(getattr(data, "index", None)):
+        return f"{purpose}: data must have factor_sizes and index(factors)"
+    return None
 
 
-def _check_encoded(returned, batch_size):
-    try:
-        array = np.asarray(returned)
-    except Exception as error:  # whatever the array's library raises, e.g. for a tensor on a device
-        raise TypeError(
-            f"encode must return codes that NumPy can convert, got {type(returned).__name__}: {error}"
-        ) from error
-    name = "the codes that encode returns"
-    codes = check_codes(array, name)
-    if len(codes) != batch_size:
-        raise ValueError(f"{name} must have one row per image, got {codes.shape} for {batch_size} images")
-    return codes
-
-
-def _resolve(scores):
-    """Name -> (function, options); refuses here, before the encoding, what can be known to be wrong."""
-    if isinstance(scores, Mapping):
-        named = list(scores.items())
-    elif isinstance(scores, list | tuple):
-        named = [(score, {}) if isinstance(score, str) else (_name_of(score), score) for score in scores]
-    else:
-        raise TypeError(f"scores must be a list or a dict, got {scores!r}")
-    if not named:
-        raise ValueError("scores must name at least one score, got none")
-    functions = {}
-    for name, what in named:
-        if name in functions:
-            raise ValueError(f"scores must have different names, got {name!r} twice")
-        if callable(what):
-            functions[name] = what, {}
-        elif not isinstance(what, Mapping):
-            raise TypeError(f"scores[{name!r}] must be a function or a dict of options, got {what!r}")
-        elif name not in SCORES:
-            raise ValueError(f"scores must be functions or of {', '.join(map(repr, SCORES))}, got {name!r}")
-        else:
-            functions[name] = SCORES[name], dict(what)
-        _check_call(name, *functions[name])
-    return functions
-
-
-def _name_of(score):
-    if not callable(score):
-        raise TypeError(f"scores must hold names and functions, got {score!r}")
-    name = getattr(score.func if isinstance(score, partial) else score, "__name__", "<unnamed>")
-    if name.startswith("<"):
-        raise ValueError(f"scores must be a dict, {{name: function}}, to hold a function without a name, got {score!r}")
-    return name
-
-
-def _taken(function):
-    """Which of `test` and `seed` a score takes and has not been given yet."""
-    bound = function.keywords if isinstance(function, partial) else {}
-    parameters = inspect.signature(function).parameters
-    return [key for key in ("test", "seed") if key in parameters and key not in bound]
-
-
-def _check_call(name, function, options):
-    try:
-        inspect.signature(function).bind(None, None, **(dict.fromkeys(_taken(function)) | options))
-    except TypeError as error:
-        raise TypeError(
-            f"scores[{name!r}] must take (codes, factors) and the options {sorted(options)}: {error}"
-        ) from error
-
-
-def _as_score(name, result):
-    if isinstance(result, Score):
-        return result
-    try:
-        return Score(name, result)
-    except TypeError:
-        raise TypeError(f"scores[{name!r}] must return a Score or a number, got {result!r}") from None
+def _described(data):
+    if type(data).__repr__ is object.__repr__:  # which tells an address, another one each time
+        return f"{type(data).__name__}, {len(data)} images"
+    return repr(data)

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_integer, check_matrix, check_sample
+from kerasvae.metrics.checks import check_integer, check_lengths, check_matrix, check_sample, warnings_of_bins
 from kerasvae.metrics.mutual_information import entropy, mutual_information
+from kerasvae.metrics.posterior_information import posterior_information
 from kerasvae.metrics.score import Score
 
 
-def mig(codes, factors, *, bins=20):
+def mig(codes, factors, *, bins=20, posterior=None, method=None, seed=1):
     """Mutual information gap: how much more the best latent knows of a factor than the second best.
 
     About 1 where every factor has a latent of its own, 0 where no latent stands out. The histogram cannot
@@ -15,21 +16,30 @@ def mig(codes, factors, *, bins=20):
     however good the codes. On a finite sample the second best latent keeps the bias of the estimate (see
     `mutual_information`), so a perfect code stays a little below 1.
 
+    With `posterior` the latents are random: drawn from the posteriors of the points of an enumerated data set,
+    as in the original definition. Nothing is binned then, and how broad the posteriors are counts.
+
     Arguments:
         codes: finite real numbers, (samples, latents). Constant latents are legal. With one latent the second
             best counts as 0.
         factors: integers, (samples, factors). Constant factors are left out.
         bins: number of histogram bins per latent, at least 2. Default: 20.
+        posterior: pair (mean, logvar) of the samples' diagonal Gaussian posteriors, of the shape of `codes`, which
+            then count no more. Default None: the score of the codes.
+        method, seed: with `posterior`, how the information is computed and the seed of its sampling, see
+            `posterior_information`. Default: None, chosen by size, and 1.
 
     Returns:
         Score: the mean gap over the factors used. Parts: `per_factor`, (factors used,); `mutual_information`
         in nats, (latents, factors used); `factor_entropies` in nats, (factors used,); `factors`, the indices
-        of those used.
+        of those used; with `posterior` also `standard_error`, `collapsed` and `method` of
+        `posterior_information`. A warning names factors of more values than bins.
 
     Raises:
-        TypeError: `codes` are not real numbers, `factors` not integers, or `bins` is no integer.
-        ValueError: wrong shapes or lengths, fewer than 2 samples, codes that are not finite, all factors
-            constant, `bins` below 2.
+        TypeError: `codes` are not real numbers, `factors` not integers, `posterior` no pair, or `bins` or `seed` no
+            integer.
+        ValueError: wrong shapes or lengths, fewer than 2 samples, codes or posteriors that are not finite, all
+            factors constant, `bins` below 2, or `method` given without `posterior`.
 
     Source: Chen et al. 2018, "Isolating Sources of Disentanglement in VAEs", Eq. 6, with the 20-bin histogram
     over mean codes of Locatello et al. 2019. Chen et al.'s code samples from the posterior and leaves a
@@ -42,17 +52,26 @@ def mig(codes, factors, *, bins=20):
     (Score(mig=0.9997), Score(mig=0))
     """
     bins = check_integer(bins, "bins", 2)
-    codes, factors, active = check_sample(codes, factors)
-    used = factors[:, active]
-    matrix, entropies = mutual_information(codes, used, bins), entropy(used)
-    gaps = mig_from_matrix(matrix, entropies)
-    parts = {
-        "per_factor": gaps["per_factor"],
-        "mutual_information": matrix,
-        "factor_entropies": entropies,
-        "factors": active,
-    }
-    return Score("mig", gaps["mig"], parts)
+    if posterior is None:
+        if method is not None:
+            raise ValueError(f"method must be None without posterior, got {method!r}")
+        codes, factors, active = check_sample(codes, factors)
+        used = factors[:, active]
+        information = {
+            "mutual_information": mutual_information(codes, used, bins),
+            "factor_entropies": entropy(used),
+            "factors": active,
+        }
+        warnings = warnings_of_bins(factors, active, bins)
+    else:
+        if not isinstance(posterior, tuple | list) or len(posterior) != 2:
+            raise TypeError(f"posterior must be a pair (mean, logvar) or None, got {type(posterior).__name__}")
+        codes, factors, _ = check_sample(codes, factors)
+        check_lengths(codes, posterior[0], ("codes", "posterior means"))
+        information = posterior_information(*posterior, factors, method=method, seed=seed, bins=bins)
+        warnings = information.pop("warnings")
+    gaps = mig_from_matrix(information["mutual_information"], information["factor_entropies"])
+    return Score("mig", gaps["mig"], {"per_factor": gaps["per_factor"], **information}, warnings=warnings)
 
 
 def mig_from_matrix(matrix, entropies):

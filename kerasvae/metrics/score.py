@@ -22,10 +22,14 @@ class Score:
         value: the headline number.
         parts: mapping of str to number, NumPy array, tuple, str, None or a mapping of these. Default: empty.
             Arrays are copied and made read-only.
+        interval: pair (low, high) that the value lies in with the confidence that its maker states, e.g. from
+            a bootstrap. Default: None.
+        warnings: sequence of str, what to bear in mind when reading the value. Default: none.
 
     Raises:
-        TypeError: `value` is no real number, `parts` is no mapping, or one of its keys is no str.
-        ValueError: `name` is empty or no str.
+        TypeError: `value` is no real number, `parts` is no mapping, one of its keys is no str, `interval` is
+            no pair of real numbers, or `warnings` no sequence of str.
+        ValueError: `name` is empty or no str, or `interval` has low above high.
 
     Example:
 
@@ -39,6 +43,8 @@ class Score:
     name: str
     value: float
     parts: Mapping[str, Any] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name:
@@ -48,7 +54,11 @@ class Score:
             raise TypeError(f"value must be a real number, got {self.value!r}")
         if not isinstance(self.parts, Mapping) or not all(isinstance(key, str) for key in self.parts):
             raise TypeError(f"parts must be a mapping with str keys, got {self.parts!r}")
+        if isinstance(self.warnings, str) or not all(isinstance(warning, str) for warning in self.warnings):
+            raise TypeError(f"warnings must be a sequence of str, got {self.warnings!r}")
         object.__setattr__(self, "value", float(value))
+        object.__setattr__(self, "interval", _interval(self.interval))
+        object.__setattr__(self, "warnings", tuple(self.warnings))
         object.__setattr__(self, "parts", {key: _frozen(part) for key, part in self.parts.items()})
 
     def __float__(self):
@@ -78,13 +88,30 @@ class Score:
     def to_json(self):
         """The score as a dict that `json.dumps` takes: `name`, `value`, `parts`, arrays and tuples as lists.
 
-        JSON has no infinities and no nan: they become the strings `"inf"`, `"-inf"` and `"nan"`, which
-        `float` reads.
+        `interval` and `warnings` are keys only where the score has them. JSON has no infinities and no nan: they
+        become the strings `"inf"`, `"-inf"` and `"nan"`, which `float` reads.
 
         Raises:
             TypeError: a part is of a type that JSON has nothing for.
         """
-        return {"name": self.name, "value": _plain(self.value, "value"), "parts": _plain(self.parts, "parts")}
+        written = {"name": self.name, "value": _plain(self.value, "value"), "parts": _plain(self.parts, "parts")}
+        if self.interval is not None:
+            written["interval"] = _plain(self.interval, "interval")
+        if self.warnings:
+            written["warnings"] = list(self.warnings)
+        return written
+
+
+def _interval(interval):
+    if interval is None:
+        return None
+    bounds = np.asarray(interval)
+    if bounds.shape != (2,) or bounds.dtype.kind not in "biuf":
+        raise TypeError(f"interval must be a pair of real numbers or None, got {interval!r}")
+    low, high = bounds.astype(np.float64).tolist()
+    if not low <= high:
+        raise ValueError(f"interval must have low at most high, got {interval!r}")
+    return low, high
 
 
 def _frozen(part):

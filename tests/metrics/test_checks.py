@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 
 import kerasvae.metrics.score
-from kerasvae.metrics import dci, dci_from_importance, mig, mig_from_matrix, mutual_information
+from kerasvae.metrics import (
+    dci,
+    dci_from_importance,
+    explicitness,
+    irs,
+    mig,
+    mig_from_matrix,
+    modularity,
+    mutual_information,
+    sap,
+)
 from kerasvae.metrics.checks import check_integer, check_sample, check_seed
 
 CODES = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 5.0], [3.0, 1.0]])
@@ -42,7 +52,7 @@ BAD_SAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("score", [check_sample, mig, dci])
+@pytest.mark.parametrize("score", [check_sample, mig, dci, modularity, explicitness, sap, irs])
 @pytest.mark.parametrize("codes, factors, error, match", BAD_SAMPLES)
 def test_bad_samples(score, codes, factors, error, match):
     with pytest.raises(error, match=match):
@@ -62,6 +72,10 @@ def test_input_is_left_alone():
         array.setflags(write=False)  # any write would raise
     mig(codes, factors)
     dci(codes, factors, stages=1)
+    for score in (modularity, sap, irs):
+        score(codes, factors)
+    sap(codes, factors, continuous=True)
+    explicitness(codes, factors, test=(codes, factors))
     matrix = np.eye(2)
     matrix.setflags(write=False)
     mig_from_matrix(matrix, np.ones(2))

@@ -1,7 +1,9 @@
+import sys
+
 import numpy as np
 import pytest
 
-from kerasvae.metrics import dci, dci_from_importance
+from kerasvae.metrics import BoostedTrees, dci, dci_from_importance
 
 
 def draw(*sizes, samples=400, seed=0):
@@ -76,7 +78,7 @@ def test_importance_and_accuracy_are_those_of_scikit_learns_trees():
     from sklearn.ensemble import GradientBoostingClassifier
 
     train, test = (CODES[:300], FACTORS[:300]), (CODES[300:], FACTORS[300:])
-    score = dci(*train, test=test, stages=7, learning_rate=0.3, max_depth=2, seed=5)
+    score = dci(*train, test=test, stages=7, learning_rate=0.3, max_depth=2, seed=5, bins=300)
     accuracies = []
     for factor in range(2):
         trees = GradientBoostingClassifier(n_estimators=7, learning_rate=0.3, max_depth=2, random_state=5)
@@ -114,7 +116,7 @@ def test_invariances():
     score = dci(CODES, FACTORS, stages=10)
     for codes in (CODES[:, ::-1], CODES * [4, 0.5], np.insert(CODES, 1, 0.1, axis=1)):
         other = dci(codes, FACTORS, stages=10)
-        assert float(other) == pytest.approx(float(score), abs=1e-3)
+        assert float(other) == pytest.approx(float(score), abs=0.02)  # small nodes have many ties
         for part in ("informativeness_train", "informativeness_test"):
             assert other.parts[part] == pytest.approx(score.parts[part], abs=0.02)
 
@@ -128,24 +130,22 @@ def test_same_seed_same_result_whatever_the_jobs():
 
 
 def test_a_third_is_held_out_and_not_trained_on(monkeypatch):
-    import sklearn.ensemble
-
     seen = {"fit": [], "predict": []}
 
-    class Recorder(sklearn.ensemble.GradientBoostingClassifier):
-        def fit(self, codes, factor):
+    class Recorder(BoostedTrees):
+        def fit(self, codes, labels):
             seen["fit"].append(codes.ravel().tolist())
-            return super().fit(codes, factor)
+            return super().fit(codes, labels)
 
         def predict(self, codes):
             seen["predict"].append(codes.ravel().tolist())
             return super().predict(codes)
 
-    monkeypatch.setattr(sklearn.ensemble, "GradientBoostingClassifier", Recorder)
+    monkeypatch.setattr(sys.modules["kerasvae.metrics.dci"], "BoostedTrees", Recorder)
     codes = np.arange(100.0)[:, None]
     dci(codes, draw(2, samples=100), stages=1)
-    train, (again, test) = seen["fit"][0], seen["predict"]
-    assert again == train and len(test) == 33 and sorted(train + test) == codes.ravel().tolist()
+    train, test = seen["fit"][0], seen["predict"][0]
+    assert len(test) == 33 and sorted(train + test) == codes.ravel().tolist()
     assert test != sorted(test)  # at random
     seen["fit"].clear()
     dci(codes, draw(2, samples=100), stages=1, seed=2)
@@ -192,6 +192,7 @@ def test_one_latent_and_one_factor():
         ({"learning_rate": 0.0}, ValueError, "learning_rate must be a number above 0, got 0.0"),
         ({"learning_rate": float("nan")}, ValueError, "learning_rate must be"),
         ({"learning_rate": "fast"}, ValueError, "learning_rate must be"),
+        ({"bins": 1}, ValueError, "bins must be at least 2, got 1"),
         ({"jobs": 0}, ValueError, "jobs must be at least 1, got 0"),
         ({"seed": -1}, ValueError, "seed must be between 0 and"),
         ({"seed": None}, TypeError, "seed must be an integer, got None"),

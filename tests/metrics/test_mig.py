@@ -113,3 +113,35 @@ def test_from_matrix_agrees():
     codes = factors + np.random.default_rng(4).normal(size=factors.shape)
     gaps, score = mig_from_matrix(mutual_information(codes, factors), entropy(factors)), mig(codes, factors)
     assert gaps["mig"] == float(score) and gaps["factors"] == score.parts["factors"] == (1, 2)
+
+
+def test_more_values_than_bins_are_warned_of():
+    factors = draw(4, 30)
+    assert "factor 1 has 30 values, more than the 20 bins" in mig(factors.astype(float), factors).warnings[0]
+    assert not mig(factors.astype(float), factors, bins=30).warnings
+
+
+def test_of_posteriors():
+    grid = np.stack(np.meshgrid(range(4), range(5)), axis=-1).reshape(-1, 2)
+    mean = np.concatenate([grid, np.zeros((20, 1))], axis=1)
+    narrow, broad = np.full((20, 3), -8.0), np.full((20, 3), 10.0)
+    score = mig(mean, grid, posterior=(mean, narrow))
+    assert float(score) == pytest.approx(1, abs=1e-9) and score.parts["method"] == "quadrature"
+    np.testing.assert_allclose(score.parts["mutual_information"], np.r_[np.diag(entropy(grid)), [[0, 0]]], atol=1e-9)
+    # The same means, but nothing of them is left in what is drawn.
+    assert float(mig(mean, grid, posterior=(mean, broad))) < 0.001 < 0.99 < float(mig(mean, grid))
+    sampled = mig(mean, grid, posterior=(mean, narrow), method="sampling", seed=3)
+    assert float(sampled) == pytest.approx(1, abs=1e-9) and sampled.parts["method"] == "sampling"
+
+
+def test_refuses_wrong_posteriors():
+    grid = np.stack(np.meshgrid(range(4), range(5)), axis=-1).reshape(-1, 2)
+    for posterior, error, match in (
+        (grid, TypeError, "posterior must be a pair"),
+        ((grid, grid[:, :1]), ValueError, "logvar must have the shape of mean"),
+        ((grid[:9], grid[:9]), ValueError, "codes and posterior means must hold the same samples, got 20 and 9"),
+    ):
+        with pytest.raises(error, match=match):
+            mig(grid, grid, posterior=posterior)
+    with pytest.raises(ValueError, match="method must be None without posterior, got 'sampling'"):
+        mig(grid, grid, method="sampling")

@@ -69,9 +69,26 @@ def test_json():
         Score("a", 1, {"f": (test_json,)}).to_json()
 
 
+def test_interval_and_warnings():
+    plain = Score("mig", 0.5)
+    assert plain.interval is None and plain.warnings == () and set(plain.to_json()) == {"name", "value", "parts"}
+    score = Score("mig", 0.5, interval=np.array([0, 0.75]), warnings=["few samples"])
+    assert score.interval == (0.0, 0.75) and score.warnings == ("few samples",) and score == plain
+    written = score.to_json()
+    assert written["interval"] == [0.0, 0.75] and written["warnings"] == ["few samples"]
+    assert json.loads(json.dumps(written, allow_nan=False)) == written
+    assert dataclasses.replace(plain, interval=(0.5, np.inf)).to_json()["interval"] == [0.5, "inf"]
+
+
 @pytest.mark.parametrize(
     "arguments, error, match",
     [
+        (("mig", 1, {}, 0.5), TypeError, "interval must be a pair of real numbers or None, got 0.5"),
+        (("mig", 1, {}, ("a", "b")), TypeError, "interval must be a pair"),
+        (("mig", 1, {}, (2, 1)), ValueError, "interval must have low at most high"),
+        (("mig", 1, {}, (np.nan, 1)), ValueError, "interval must have low at most high"),
+        (("mig", 1, {}, None, "few"), TypeError, "warnings must be a sequence of str, got 'few'"),
+        (("mig", 1, {}, None, (1,)), TypeError, "warnings must be a sequence of str"),
         (("", 1), ValueError, "name must be a str"),
         ((3, 1), ValueError, "name must be a str"),
         (("mig", "high"), TypeError, "value must be a real number, got 'high'"),

@@ -1,0 +1,97 @@
+"""How far a score would move with another sample: bootstrap intervals."""
+
+import numpy as np
+
+from kerasvae.metrics.checks import check_integer
+
+CONFIDENCE = 0.95
+# Streams of random numbers that no score draws from itself.
+_STREAM = 0x626F6F74
+
+
+def bootstrap_interval(value, replicates):
+    """The interval that holds a score with 95 % confidence, from scores of resampled data.
+
+    The 2.5 and 97.5 % quantiles of the replicates, moved so that their mean is the value: resampling repeats
+    samples, which biases estimates of information upwards, and their spread is wanted, not their bias. It may
+    reach a little beyond the score's own bounds.
+
+    Arguments:
+        value: the score of the data themselves.
+        replicates: scores of resampled data, (times,), at least 2. Where one is not finite the interval is
+            None.
+
+    Returns:
+        pair (low, high) of float, or None.
+
+    Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", Chapters 10 and 13.
+
+    Example:
+
+    >>> bootstrap_interval(5, np.arange(101.0))
+    (-42.5, 52.5)
+    """
+    replicates = np.asarray(replicates, dtype=np.float64)
+    if not (np.isfinite(value) and np.isfinite(replicates).all()):
+        return None
+    tail = (1 - CONFIDENCE) / 2
+    deviations = replicates - replicates.mean()
+    # The value itself must lie inside, also where all replicates but one agree.
+    low, high = min(0.0, np.quantile(deviations, tail)), max(0.0, np.quantile(deviations, 1 - tail))
+    return float(value + low), float(value + high)
+
+
+def replicate_generators(seed, times):
+    """`times` independent random generators, which depend on the seed alone, not on who runs first."""
+    return [np.random.default_rng([seed, _STREAM, number]) for number in range(times)]
+
+
+def bootstrap_rows(score, sample, test, seed, times, jobs=None):
+    """Scores of resampled rows.
+
+    Arguments:
+        score: function of (sample, test) that returns a number. It may raise a ValueError for a resample in
+            which it finds nothing to score, such as a single value of each factor: another is drawn then.
+        sample: tuple of arrays of the same rows, drawn with replacement.
+        test: the same for the test sample, drawn independently, or None.
+        seed: of the draws, 0..2^32-1.
+        times: number of scores, at least 1.
+        jobs: threads. No influence on the result. Default None: 1.
+
+    Returns:
+        list of float, (times,).
+
+    Raises:
+        ValueError: whatever `score` raised for 20 resamples in a row.
+    """
+
+    def resampled(arrays, rng):
+        rows = rng.integers(len(arrays[0]), size=len(arrays[0]))
+        return tuple(array[rows] for array in arrays)
+
+    def once(rng):
+        for attempt in range(20):
+            try:
+                return float(score(resampled(sample, rng), None if test is None else resampled(test, rng)))
+            except ValueError:
+                if attempt == 19:
+                    raise
+
+    return in_threads(once, replicate_generators(seed, times), jobs)
+
+
+def in_threads(function, items, jobs=None):
+    """`function` of every item, in order, by `jobs` threads."""
+    if jobs in (None, 1):
+        return [function(item) for item in items]
+    from joblib import Parallel, delayed
+
+    return Parallel(n_jobs=jobs, backend="threading")(delayed(function)(item) for item in items)
+
+
+def check_bootstrap(times):
+    """`times` as int; TypeError or ValueError unless it is 0, for none, or an integer of at least 2."""
+    times = check_integer(times, "bootstrap", 0)
+    if times == 1:
+        raise ValueError("bootstrap must be 0 or at least 2: one replicate has no spread")
+    return times

@@ -1,0 +1,191 @@
+"""Codes of a data set's images: each needed image is encoded once, whatever asks for it."""
+
+import inspect
+from collections.abc import Mapping
+
+import numpy as np
+
+from kerasvae.metrics.checks import check_codes, check_factors, check_integer
+
+REPRESENTATIONS = ("mean", "sampled")
+# Pictures of one combination of factors that are drawn from, where images have random parts.
+PICTURES = 2**17
+
+
+class EncodedImages:
+    """The codes of a data set by index, encoded in batches of one shape when they are first asked for.
+
+    Where images have random parts (`data.random`), a number of pictures of each combination of factors is drawn
+    from: an image is then a pair of index and picture, numbered `index * pictures + picture`.
+
+    Arguments:
+        encode: as in `kerasvae.metrics.evaluate`.
+        data: as in `kerasvae.metrics.evaluate`.
+        batch_size: images per call of `encode`, at least 1.
+
+    Attributes:
+        encoded: a function to call with the number of images encoded so far and of those needed so far.
+        pictures: of each index that are drawn from; 1 where images have no random parts.
+        latents: their number, and has_logvar: whether `encode` returns log-variances; None before anything was
+            encoded.
+    """
+
+    def __init__(self, encode, data, batch_size):
+        self.encode, own_constants = posterior_function(encode)
+        self.data, self.batch_size = data, check_integer(batch_size, "batch_size", 1)
+        self.encoded = lambda done, needed: None
+        self.standardize = None if own_constants else data.standardize
+        self.random = bool(getattr(data, "random", False))
+        self.size = check_integer(len(data), "len(data)", 2)
+        self.pictures = -(-PICTURES // self.size) if self.random else 1
+        self.latents = self.has_logvar = None
+        self._keys = np.empty(0, np.int64)  # sorted
+        self._rows = np.empty(0, np.int64)  # where the codes of each key are
+        self._mean = self._logvar = np.empty((0, 0))
+
+    @property
+    def count(self):
+        """Number of images that were encoded."""
+        return len(self._keys)
+
+    def __call__(self, indices, rng):
+        """Means (n, D) and log-variances, or None, of images of the given indices, pictures of them drawn by `rng`."""
+        keys = indices * self.pictures + (rng.integers(self.pictures, size=len(indices)) if self.pictures > 1 else 0)
+        rows = self._rows_of(keys)
+        return self._mean[rows], self._logvar[rows] if self.has_logvar else None
+
+    def standardized(self, indices, rng):
+        """The images that a call with an equal `rng` encodes, standardised with the data set's own constants."""
+        pictures = rng.integers(self.pictures, size=len(indices)) if self.pictures > 1 else 0
+        images = self._raw_images(indices * self.pictures + pictures)
+        return np.asarray(self.data.standardize(images), np.float32)
+
+    def _raw_images(self, keys):
+        # With one picture of each index the draw is the index, which is the data set's default.
+        images = self.data.images(keys // self.pictures, keys) if self.random else self.data.images(keys)
+        if len(images) != len(keys):
+            raise ValueError(f"data.images must have one image per index, got {len(images)} for {len(keys)}")
+        return images
+
+    def _rows_of(self, keys):
+        """Where the codes of images are, once those that are missing are encoded."""
+        if self.count == self.size * self.pictures:
+            return self._rows[keys]
+        keys, inverse = np.unique(keys, return_inverse=True)
+        places = np.searchsorted(self._keys, keys)
+        known = places < self.count
+        known[known] = self._keys[places[known]] == keys[known]
+        if not known.all():
+            missing, first = keys[~known], self.count
+            self._encode(missing)
+            self._rows = np.insert(self._rows, places[~known], first + np.arange(len(missing)))
+            self._keys = np.insert(self._keys, places[~known], missing)
+            places = np.searchsorted(self._keys, keys)
+        return self._rows[places][inverse]
+
+    def _encode(self, keys):
+        """Appends the codes of new images."""
+        known, needed = self.count, self.count + len(keys)
+        for start in range(0, len(keys), self.batch_size):
+            self.encoded(known + start, needed)
+            mean, logvar = self._encode_batch(keys[start : start + self.batch_size])
+            rows = slice(known + start, known + start + len(mean))
+            if needed > len(self._mean):
+                # Doubled, or a data set asked for piece by piece would be copied at every piece.
+                self._mean = _enlarged(self._mean, max(needed, 2 * known), self.latents)
+                self._logvar = _enlarged(self._logvar, max(needed, 2 * known) * self.has_logvar, self.latents)
+            self._mean[rows] = mean
+            if self.has_logvar:
+                self._logvar[rows] = logvar
+        self.encoded(needed, needed)
+
+    def _encode_batch(self, keys):
+        images, count = self._raw_images(keys), len(keys)
+        if self.standardize is not None:
+            images = np.asarray(self.standardize(images), np.float32)
+        if count < self.batch_size:
+            # Filled up, so that a compiled encoder is compiled once.
+            images = np.concatenate([images, np.repeat(images[-1:], self.batch_size - count, axis=0)])
+        mean, logvar = _checked(self.encode(images), self.batch_size)
+        if self.latents is None:
+            self.latents, self.has_logvar = mean.shape[1], logvar is not None
+        if self.latents != mean.shape[1]:
+            raise ValueError(
+                f"encode must return the same number of latents for every batch, got {self.latents} and then "
+                f"{mean.shape[1]}"
+            )
+        if self.has_logvar != (logvar is not None):
+            raise ValueError("encode must return log-variances for every batch or for none")
+        return mean[:count], None if logvar is None else logvar[:count]
+
+
+def posterior_function(encode):
+    """The function of images that `encode` stands for, and whether it applies pixel constants of its own.
+
+    A model may have been trained on images standardised otherwise than by the data set's constants.
+
+    Raises:
+        TypeError: neither a function nor an object with a method `encode`.
+    """
+    if not isinstance(encode, str | bytes) and callable(getattr(encode, "encode", None)):
+        encode = encode.encode
+    if not callable(encode):
+        raise TypeError(f"encode must be a function of a batch of images, got {type(encode).__name__}")
+    own_constants = getattr(getattr(encode, "__self__", None), "knows_pixel_constants", False)
+    try:
+        parameters = inspect.signature(encode).parameters
+    except (TypeError, ValueError):  # some functions written in C
+        parameters = {}
+    if "return_logvar" not in parameters:
+        return encode, own_constants
+    return lambda images: encode(images, return_logvar=True), own_constants
+
+
+def check_factor_rows(data, indices):
+    """Factor values of distinct indices, int64 (n, F), or an error that names `data.factors`."""
+    factors = check_factors(data.factors(indices), "data.factors")
+    if len(factors) != len(indices):
+        raise ValueError(f"data.factors must have one row per index, got {len(factors)} for {len(indices)}")
+    return factors
+
+
+def sampled(mean, logvar, rng):
+    """Draws from Gaussian posteriors, (n, D)."""
+    return mean + np.exp(logvar / 2) * rng.standard_normal(mean.shape)
+
+
+def _checked(returned, batch_size):
+    """Means, and log-variances or None, of what an encoder returned."""
+    if isinstance(returned, Mapping) and {"mean", "logvar"} <= set(returned):
+        returned = returned["mean"], returned["logvar"]
+    if not (isinstance(returned, tuple) and len(returned) == 2):
+        return _checked_array(returned, "the codes that encode returns", batch_size), None
+    mean, logvar = (
+        _checked_array(each, f"the {name} that encode returns", batch_size)
+        for each, name in zip(returned, ("means", "log-variances"), strict=True)
+    )
+    if mean.shape != logvar.shape:
+        raise ValueError(f"the log-variances that encode returns must have shape {mean.shape}, got {logvar.shape}")
+    if np.abs(logvar).max() > 200:
+        raise ValueError(f"the log-variances that encode returns must be between -200 and 200, got {logvar.max():.3g}")
+    return mean, logvar
+
+
+def _checked_array(returned, name, batch_size):
+    try:
+        array = np.asarray(returned)
+    except Exception as error:  # whatever the array's library raises, e.g. for a tensor on a device
+        raise TypeError(
+            f"encode must return codes that NumPy can convert, got {type(returned).__name__}: {error}"
+        ) from error
+    codes = check_codes(array, name)
+    if len(codes) != batch_size:
+        raise ValueError(f"{name} must have one row per image, got {codes.shape} for {batch_size} images")
+    return codes
+
+
+def _enlarged(array, rows, columns):
+    larger = np.empty((rows, columns))
+    if array.size:
+        larger[: len(array)] = array
+    return larger

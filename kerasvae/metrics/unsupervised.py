@@ -1,0 +1,137 @@
+"""How far latents depend on each other: scores of codes alone, which need no factors."""
+
+import numpy as np
+
+from kerasvae.metrics.checks import check_codes, check_range
+from kerasvae.metrics.mutual_information import discrete_mutual_information, discretize
+from kerasvae.metrics.score import Score
+
+
+def gaussian_total_correlation(codes):
+    """Total correlation of the Gaussian with the codes' covariance S, in nats: (sum log S_dd - log det S) / 2.
+
+    0 for uncorrelated latents, infinite (in floating point perhaps only large) where one latent is a linear
+    function of others. The scales of the latents do not matter.
+
+    Arguments:
+        codes: finite real numbers within float32's range, (samples, latents). Constant latents are dropped;
+            where fewer than two are left the score is 0.
+
+    Returns:
+        Score. Parts: `correlation`, (latents kept, latents kept); `latents`, the indices of those kept.
+
+    Raises:
+        TypeError: `codes` are not real numbers.
+        ValueError: wrong shape, fewer than 2 samples, codes that are not finite or out of range.
+
+    Source: Locatello et al. 2019, "Challenging Common Assumptions ...", Section 5.2; their code gives nan for a
+    constant latent.
+
+    Example:
+
+    >>> codes = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 10_000)
+    >>> gaussian_total_correlation(codes)  # -log(1 - 0.8 ** 2) / 2 = 0.5108
+    Score(gaussian_total_correlation=0.5091)
+    """
+    covariance, latents, _ = _covariance(codes)
+    deviations = np.sqrt(np.diag(covariance))
+    correlation = covariance / np.outer(deviations, deviations)
+    np.fill_diagonal(correlation, 1.0)
+    sign, logarithm = np.linalg.slogdet(correlation)
+    value = max(-logarithm / 2, 0.0) if sign > 0 else float("inf")
+    return Score("gaussian_total_correlation", value, {"correlation": correlation, "latents": latents})
+
+
+def gaussian_wasserstein(codes):
+    """Squared 2-Wasserstein distance between the Gaussian with the codes' covariance S and the one with its diagonal.
+
+    2 tr S - 2 tr (T S T)^(1/2) with T the diagonal of the standard deviations. 0 for uncorrelated latents. In
+    units of the codes' variance; the part `normalized`, divided by tr S, has none.
+
+    Arguments:
+        codes: finite real numbers within float32's range, (samples, latents). Constant latents are dropped;
+            where fewer than two are left the score is 0.
+
+    Returns:
+        Score. Parts: `normalized`; `covariance`, (latents kept, latents kept); `latents`, the indices of those
+        kept.
+
+    Raises:
+        TypeError: `codes` are not real numbers.
+        ValueError: wrong shape, fewer than 2 samples, codes that are not finite or out of range.
+
+    Source: Locatello et al. 2019, "Challenging Common Assumptions ...", appendix on metrics ("Wasserstein
+    correlation"). The square root is taken of the symmetric form, which stays real for a singular S.
+
+    Example:
+
+    >>> codes = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 10_000)
+    >>> round(gaussian_wasserstein(codes).parts["normalized"], 2)  # (2 - sqrt(1.8) - sqrt(0.2)) / 1 = 0.211
+    0.21
+    """
+    covariance, latents, scales = _covariance(codes)
+    largest = float(scales.max(initial=0.0))
+    covariance *= np.outer(scales / (largest or 1.0), scales / (largest or 1.0))
+    deviations = np.sqrt(np.diag(covariance))
+    eigenvalues = np.linalg.eigvalsh(covariance * np.outer(deviations, deviations))
+    trace = np.trace(covariance)
+    distance = max(2 * trace - 2 * np.sqrt(np.maximum(eigenvalues, 0)).sum(), 0.0)
+    parts = {
+        "normalized": float(distance / trace) if trace else 0.0,
+        "covariance": covariance * largest**2,
+        "latents": latents,
+    }
+    return Score("gaussian_wasserstein", distance * largest**2, parts)
+
+
+def mutual_information_score(codes, *, bins=20):
+    """Mean mutual information of two different latents, discretised, in nats.
+
+    0 for independent latents but for the bias of the estimate, about (bins - 1)^2 / (2 samples).
+
+    Arguments:
+        codes: finite real numbers, (samples, latents). Constant latents are legal and share no information.
+            With one latent the score is 0.
+        bins: number of histogram bins per latent, at least 2 (see `discretize`). Default: 20.
+
+    Returns:
+        Score: the mean over all ordered pairs. Part: `mutual_information`, (latents, latents), with the
+        latents' entropies on the diagonal.
+
+    Raises:
+        TypeError: `codes` are not real numbers, or `bins` is no integer.
+        ValueError: wrong shape, fewer than 2 samples, codes that are not finite, `bins` below 2.
+
+    Source: Locatello et al. 2019, "Challenging Common Assumptions ...", appendix on metrics.
+
+    Example:
+
+    >>> codes = np.random.default_rng(0).normal(size=(10_000, 3))
+    >>> mutual_information_score(codes), mutual_information_score(codes[:, [0, 0]])
+    (Score(mutual_information_score=0.01353), Score(mutual_information_score=2.447))
+    """
+    codes = _check(codes)
+    indices = discretize(codes, bins)
+    matrix = discrete_mutual_information(indices, indices)
+    latents = len(matrix)
+    mean = (matrix.sum() - np.trace(matrix)) / (latents * (latents - 1)) if latents > 1 else 0.0
+    return Score("mutual_information_score", mean, {"mutual_information": matrix})
+
+
+def _check(codes):
+    codes = check_codes(codes)
+    if len(codes) < 2:
+        raise ValueError(f"codes must hold at least 2 samples, got {len(codes)}")
+    return codes
+
+
+def _covariance(codes):
+    """Covariance without constant latents, each latent in units of its own scale; indices of those kept; scales."""
+    codes = _check(codes)
+    check_range(codes)
+    latents = np.flatnonzero((codes != codes[:1]).any(axis=0))
+    codes = codes[:, latents]
+    scales = np.abs(codes).max(axis=0)  # squares of tiny codes would be 0
+    codes = codes / scales
+    codes -= codes.mean(axis=0)
+    return codes.T @ codes / (len(codes) - 1), tuple(latents.tolist()), scales
