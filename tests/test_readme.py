@@ -52,20 +52,22 @@ def test_python_snippets(tmp_path, monkeypatch):
     assert (tmp_path / "vae.keras").is_file() and (tmp_path / "traversals-002.png").is_file()
 
 
-def small_evaluate_of_callbacks(encode, data, scores, *, seed, train, test):
-    return evaluate(encode, data, scores, seed=seed, train=40, test=20)
+def small_evaluate_of_callbacks(encode, data, scores, *, seed, train, test, progress):
+    return evaluate(encode, data, scores, seed=seed, train=40, test=20, progress=progress)
 
 
 def test_commands(tmp_path, monkeypatch):
     import kerasvae_command
 
-    # The parser itself refuses folders that hold no run.
+    # The parser itself refuses folders that hold no run, and files and folders that are not there.
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "codes.npz").touch()
     (tmp_path / "runs/a").mkdir(parents=True)
     (tmp_path / "runs/a/settings.json").write_text("{}")
     parser = kerasvae_command.parser()
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("kerasvae ")]
-    assert {shlex.split(line)[1] for line in lines} == {"train", "score", "export"}
+    assert {shlex.split(line)[1] for line in lines} == set(kerasvae_command.COMMANDS)
     for line in lines:
         parser.parse_args(shlex.split(line, comments=True)[1:])
 

@@ -1,0 +1,63 @@
+"""`kerasvae train`."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+from kerasvae import datasets, runs
+from kerasvae.cli.data import build_data, naming_options
+from kerasvae.cli.model import OBJECTIVES, build_model
+
+_OPTIONS = {name: name for name in ("batch_size", "changed", "radius", "on_device", "seed", "steps")}
+
+
+def train(*, out, resume: bool = False, quiet: bool = False, **settings) -> None:
+    """Train a model in the folder `out`, and say where it is.
+
+    Args:
+        out, resume: as in `kerasvae.runs.train`.
+        quiet: no progress bar.
+        settings: the options of `kerasvae train`, all of them, by their names with underscores; None for those that
+            the data set, the objective or the loss does not have. They are kept in the folder.
+
+    Raises:
+        ValueError, FileExistsError, OSError: as `kerasvae.runs.train` and the classes that the settings name.
+    """
+    data = build_data(settings)
+    options = {
+        "batch_size": settings["batch_size"],
+        "steps": settings["steps"],
+        "seed": settings["seed"],
+        "standardize": settings["loss"] != "bernoulli",
+        # None in runs that were begun before there was the option.
+        "on_device": bool(settings["on_device"]),
+    }
+    if OBJECTIVES[settings["objective"]].images_per_example == 2:
+        pairs = {"changed": _changed(settings["changed"]), "radius": settings["radius"]}
+        pipeline = functools.partial(datasets.pairs, data, **options, **pairs)
+    else:
+        pipeline = functools.partial(datasets.images, data, **options)
+    # What it refuses is refused before the folder holds a run.
+    with naming_options(_OPTIONS):
+        pipeline(start=0)
+    model = runs.train(
+        functools.partial(build_model, data, settings),
+        pipeline,
+        out,
+        steps=settings["steps"],
+        checkpoint_every=settings["checkpoint_every"],
+        settings=settings,
+        resume=resume,
+        verbose=0 if quiet else 1 if sys.stdout.isatty() else 2,
+    )
+    print(f"trained {int(model.step.numpy())} steps: {Path(out) / runs.MODEL}, history in {Path(out) / runs.HISTORY}")
+    print(f"next: kerasvae score {out}")
+
+
+def _changed(value):
+    """What `kerasvae.datasets.pairs` takes for the setting: a range LEAST:MOST becomes a tuple."""
+    if not isinstance(value, str) or ":" not in value:
+        return value
+    return tuple(int(number) for number in value.split(":"))

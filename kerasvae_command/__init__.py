@@ -1,0 +1,88 @@
+"""The command `kerasvae`: its arguments, checked before anything heavy is imported; a module a subcommand.
+
+It lies beside the package because importing anything of `kerasvae` imports Keras, which takes seconds, and a wrong
+argument should be answered at once. What the commands do is in `kerasvae.cli`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+
+from kerasvae_command import export, factor_importance, loss_audit, score, train
+from kerasvae_command.options import Parser, listed
+
+COMMANDS = {
+    "train": train,
+    "score": score,
+    "export": export,
+    "factor-importance": factor_importance,
+    "loss-audit": loss_audit,
+}
+
+
+def parser() -> Parser:
+    main_parser = Parser(
+        "kerasvae",
+        description="Train variational autoencoders, score how disentangled their codes are, export encoders, and see "
+        "what a reconstruction loss perceives of a data set.",
+        allow_abbrev=False,
+    )
+    main_parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = main_parser.add_subparsers(dest="command", metavar=f"{{{','.join(COMMANDS)}}}")
+    for module in COMMANDS.values():
+        command_parser = module.add(commands)
+        command_parser.set_defaults(command_module=module, command_parser=command_parser)
+    return main_parser
+
+
+def check(arguments: argparse.Namespace) -> dict:
+    """The keyword arguments of the command's function; ValueError or OSError for a wrong one."""
+    values = {name: value for name, value in vars(arguments).items() if not name.startswith("command")}
+    values.pop("version")
+    return arguments.command_module.check(values)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit status: 0, 2 for an error, 1 for a failed check of an export, 130 after Ctrl-C."""
+    main_parser = parser()
+    arguments = main_parser.parse_args(argv)
+    if arguments.version:
+        print(f"kerasvae {version()}")
+        return 0
+    if arguments.command is None:
+        main_parser.error(f"a command is needed: {listed(COMMANDS)}")
+    try:
+        values = check(arguments)
+    except (ValueError, OSError) as error:
+        arguments.command_parser.error(str(error))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        arguments.command_module.run(values)
+    except KeyboardInterrupt:
+        advice = train.after_interruption(values) if arguments.command == "train" else ""
+        print(f"\nkerasvae: interrupted{advice}", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        print(f"kerasvae: error: {_on_one_line(str(error)) or type(error).__name__}", file=sys.stderr)
+        return 1 if isinstance(error, RuntimeError) else 2
+    return 0
+
+
+def _on_one_line(message: str) -> str:
+    """A message on one line, whatever the library it is of; semicolons between the items of an indented list."""
+    return " ".join(re.sub(r"(?<![:\n])\n[ \t]+", "; ", message.strip()).split())
+
+
+def version() -> str:
+    """Version of the package, from its metadata where it is installed."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("kerasvae")
+    except importlib.metadata.PackageNotFoundError:
+        import kerasvae
+
+        return kerasvae.__version__

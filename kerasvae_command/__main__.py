@@ -1,0 +1,5 @@
+import sys
+
+from kerasvae_command import main
+
+sys.exit(main())

@@ -1,0 +1,33 @@
+"""What `kerasvae factor-importance` and `kerasvae loss-audit` have in common."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from kerasvae_command import data, losses
+from kerasvae_command.options import fill_in, integer
+
+
+def add_options(parser: argparse.ArgumentParser, *, loss: str, pairs: int, least_pairs: int, out: str) -> None:
+    """The options of both, with the defaults of one."""
+    data.add_options(parser.add_argument_group("data"))
+    group = parser.add_argument_group("loss")
+    losses.add_options(group, losses.IMAGE_LOSSES, loss)
+    measuring = parser.add_argument_group("measuring")
+    measuring.add_argument(
+        "--pairs", type=integer(least_pairs), metavar="N", help=f"for each factor, and random ones (default {pairs})"
+    )
+    measuring.add_argument("--seed", type=integer(0, 2**32 - 1), metavar="N", help="of the pairs (default 1)")
+    measuring.add_argument("--out", type=Path, metavar="FOLDER", help=f"for the results (default {out})")
+    measuring.add_argument(
+        "--json", action="store_true", dest="as_json", help="print JSON instead of a table; --out gets the same"
+    )
+    parser.set_defaults(pairs=pairs, seed=1, out=Path(out), as_json=False)
+
+
+def check_options(values: dict, loss: str) -> dict:
+    """The values with all data and loss settings; ValueError for those that do not go together."""
+    settings = fill_in(values, {**data.DEFAULTS, "loss": loss}, {**data.ONLY_WITH, **losses.ONLY_WITH})
+    data.check(settings)
+    return settings

@@ -1,0 +1,192 @@
+"""What the subcommands' options are made of: types for argparse, and options that only some choices have."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import re
+from pathlib import Path
+
+SETTINGS = "settings.json"
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers a wrong argument in one line, without the usage, which for `train` fills half a screen."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def listed(values) -> str:
+    """`values` as "a, b or c"."""
+    *others, last = values
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def integer(least: int, most: float = math.inf):
+    """A type for argparse: an integer from `least` to `most`."""
+    allowed = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+
+    def convert(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be an integer, {allowed}, got {text!r}")
+        return value
+
+    return convert
+
+
+def number(text, above_zero: bool = False) -> float:
+    """A type for argparse: a finite number, at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
+        raise argparse.ArgumentTypeError(f"must be a number, {'above' if above_zero else 'at least'} 0, got {text!r}")
+    return value
+
+
+def hyperparameter(least: float = 0.0, most: float = math.inf):
+    """A type for argparse: a number from `least` to `most`, or a ramp of such numbers, START:STOP:STEPS.
+
+    A ramp stays text, in its shortest form; `kerasvae.cli` makes a schedule of it.
+    """
+    limits = [f"at least {least:g}"] * math.isfinite(least) + [f"at most {most:g}"] * math.isfinite(most)
+    allowed = ", ".join(["must be a number, or a ramp START:STOP:STEPS", *limits])
+
+    def convert(text):
+        *ends, steps = text.split(":") if text.count(":") == 2 else (text, "1")
+        try:
+            values = [float(end) for end in ends]
+            if int(steps) < 1 or not all(math.isfinite(value) and least <= value <= most for value in values):
+                raise ValueError
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{allowed}, got {text!r}") from None
+        if len(values) == 1:
+            return values[0]
+        return ":".join([*(repr(value).removesuffix(".0") for value in values), str(int(steps))])
+
+    return convert
+
+
+def changed(text):
+    """A type for argparse: how many factors of a pair differ. A range stays text, LEAST:MOST."""
+    if text in ("uniform", "authors", "random"):
+        return text
+    numbers = text.split(":")
+    if all(number.isdecimal() for number in numbers):
+        numbers = [int(number) for number in numbers]
+        if len(numbers) == 1 and numbers[0] >= 1:
+            return numbers[0]
+        if len(numbers) == 2 and numbers[0] <= numbers[1]:
+            return f"{numbers[0]}:{numbers[1]}"
+    raise argparse.ArgumentTypeError(
+        f"must be uniform, authors, random, an integer, at least 1, or a range LEAST:MOST, got {text!r}"
+    )
+
+
+def image_size(text):
+    """A type for argparse: the side of images, or HEIGHTxWIDTH, which stays text."""
+    sides = text.split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) >= 1 for side in sides):
+        raise argparse.ArgumentTypeError(f"must be an integer, at least 1, or HEIGHTxWIDTH, got {text!r}")
+    return int(text) if len(sides) == 1 else "x".join(str(int(side)) for side in sides)
+
+
+def md5(text):
+    """A type for argparse: an MD5 digest."""
+    if not re.fullmatch("[0-9a-fA-F]{32}", text):
+        raise argparse.ArgumentTypeError(f"must be 32 hexadecimal digits, got {text!r}")
+    return text.lower()
+
+
+def place(text) -> str:
+    """A type for argparse: a path, made absolute, so that what is kept of a run holds from any folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be a path, got ''")
+    return os.path.abspath(os.path.expanduser(text))
+
+
+def existing_file(text) -> str:
+    """A type for argparse: as `place`, of a file that is there."""
+    if not os.path.isfile(place(text)):
+        raise argparse.ArgumentTypeError(f"there is no file {text!r}")
+    return place(text)
+
+
+def existing_folder(text) -> str:
+    """A type for argparse: as `place`, of a folder that is there."""
+    if not os.path.isdir(place(text)):
+        raise argparse.ArgumentTypeError(f"there is no folder {text!r}")
+    return place(text)
+
+
+def run_folder(text) -> Path:
+    """A type for argparse: a folder in which `kerasvae train` has begun a run."""
+    if not (Path(text) / SETTINGS).is_file():
+        raise argparse.ArgumentTypeError(f"{text!r} holds no run of `kerasvae train` (there is no {SETTINGS} in it)")
+    return Path(text)
+
+
+def read_settings(folder: Path) -> dict | None:
+    """What the run in a folder began with, None for a folder without one; ValueError for a damaged file."""
+    if not (folder / SETTINGS).is_file():
+        return None
+    try:
+        return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"--resume: {str(folder / SETTINGS)!r} is damaged: {error}") from error
+
+
+def add_only_with(group, only_with: dict, name: str, text: str, **arguments) -> None:
+    """An option that only some choices have, with these and their defaults in its help.
+
+    Args:
+        group: of argparse.
+        only_with: {option: (of which option these are choices, {choice: default})}; a default is None where the class
+            behind the choice works it out. For other choices the option is None.
+        name: of the option, with underscores.
+        text: of the help.
+        arguments: further ones of `add_argument`.
+    """
+    defaults = only_with[name][1]
+    shown = {choice: _shown(default) for choice, default in defaults.items()}
+    if len(set(shown.values())) == 1:
+        (default,) = set(shown.values())
+        known = ", ".join(defaults) + (f" (default {default})" if default else "")
+    else:
+        first = next(choice for choice in shown if shown[choice])
+        known = ", ".join(
+            f"{choice} ({'default ' * (choice == first)}{default})" if default else choice
+            for choice, default in shown.items()
+        )
+    group.add_argument(flag(name), help=f"{text}; for {known}", **arguments)
+
+
+def _shown(default) -> str:
+    if default is None or default is False:
+        return ""
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def fill_in(given: dict, defaults: dict, only_with: dict) -> dict:
+    """All settings from those given; ValueError for one that the choices made have not got."""
+    settings = {**defaults, **given}
+    for name, (choice, known) in only_with.items():
+        if settings[choice] in known:
+            settings.setdefault(name, known[settings[choice]])
+        elif name in given:
+            raise ValueError(f"{flag(name)} is only for {flag(choice)} {listed(known)}, not {settings[choice]}")
+        else:
+            settings[name] = None
+    return settings

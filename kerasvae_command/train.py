@@ -1,0 +1,217 @@
+"""`kerasvae train`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from kerasvae_command import data, losses
+from kerasvae_command.options import (
+    SETTINGS,
+    add_only_with,
+    changed,
+    fill_in,
+    flag,
+    hyperparameter,
+    integer,
+    listed,
+    number,
+    read_settings,
+)
+
+OBJECTIVES = (
+    "vae",
+    "betavae",
+    "annealedvae",
+    "factorvae",
+    "betatcvae",
+    "dipvae",
+    "infovae",
+    "adagvae",
+    "adamlvae",
+)
+NETWORKS = ("conv", "mlp")
+REDUCTIONS = ("mean", "sum")
+ESTIMATORS = ("mws", "mss", "mss_legacy")
+UPDATES = ("alternating", "simultaneous")
+KINDS = ("i", "ii")
+DISTANCES = ("symmetric", "forward")
+AVERAGINGS = ("gvae", "authors")
+
+REQUIRED = ("objective", "steps")
+DEFAULTS = {
+    **data.DEFAULTS,
+    "loss": "mse",
+    "latents": 9,
+    "networks": "conv",
+    "batch_size": 256,
+    "learning_rate": 1e-3,
+    "seed": 1,
+    "steps_per_execution": 1,
+    "checkpoint_every": 500,
+    "on_device": False,
+}
+# Those that runs begun before they were added have not got.
+ADDED_LATER = ("on_device",)
+# Options that only some choices have, as in `options.add_only_with`.
+ONLY_WITH = {
+    **data.ONLY_WITH,
+    **losses.ONLY_WITH,
+    "beta": ("objective", {"betavae": 0.001, "betatcvae": 6.0, "adagvae": 0.001, "adamlvae": 0.001}),
+    "gamma": ("objective", {"annealedvae": 1000.0, "factorvae": 35.0, "betatcvae": 1.0}),
+    "capacity": ("objective", {"annealedvae": "0:25:100000"}),
+    "update": ("objective", {"factorvae": "alternating"}),
+    "alpha": ("objective", {"betatcvae": 1.0, "infovae": 0.0}),
+    "estimator": ("objective", {"betatcvae": "mws"}),
+    "kind": ("objective", {"dipvae": "ii"}),
+    "lambda_od": ("objective", {"dipvae": 10.0}),
+    "lambda_d": ("objective", {"dipvae": None}),
+    "lambda_mmd": ("objective", {"infovae": 1000.0}),
+    "averaging": ("objective", {"adagvae": "gvae"}),
+    "distance": ("objective", {"adagvae": "symmetric", "adamlvae": "symmetric"}),
+    "threshold": ("objective", {"adagvae": 0.5, "adamlvae": 0.5}),
+    "changed": ("objective", {"adagvae": "uniform", "adamlvae": "uniform"}),
+    "radius": ("objective", {"adagvae": None, "adamlvae": None}),
+}
+# Objectives whose own default is the mean over pixels and latents; that of the others is the sum.
+MEAN_BY_DEFAULT = ("betavae", "adagvae", "adamlvae")
+
+
+def add(commands) -> argparse.ArgumentParser:
+    # Absent options stay absent, so that a resumed run can tell what was given.
+    parser = commands.add_parser(
+        "train",
+        help="train a model on a data set",
+        description="Train a model in a folder of its own. Ctrl-C or a kill costs the steps since the last checkpoint.",
+        epilog="example: kerasvae train --objective adagvae --loss boxblur --beta 0.01 --steps 2000 --out runs/a",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    run = parser.add_argument_group("run")
+    run.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder of the run")
+    run.add_argument(
+        "--resume", action="store_true", help="go on where the run in the folder stopped, with its settings"
+    )
+    run.add_argument("--steps", type=integer(1), metavar="N", help="training steps (required for a new run)")
+    run.add_argument("--seed", type=integer(0), metavar="N", help="of weights, batches and latent noise (default 1)")
+    run.add_argument("--checkpoint-every", type=integer(1), metavar="N", help="steps between checkpoints (default 500)")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    data.add_options(parser.add_argument_group("data"))
+    batches = parser.add_argument_group("batches")
+    batches.add_argument("--batch-size", type=integer(1), metavar="N", help="images, or pairs, a step (default 256)")
+    batches.add_argument(
+        "--on-device",
+        action="store_true",
+        help="make or look up the images where the model trains, with the same results",
+    )
+    add_only_with(
+        batches,
+        ONLY_WITH,
+        "changed",
+        "factors that differ in a pair",
+        type=changed,
+        metavar="uniform|authors|random|N|LEAST:MOST",
+    )
+    add_only_with(batches, ONLY_WITH, "radius", "most steps of a changed factor", type=integer(1), metavar="N")
+
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--objective", choices=OBJECTIVES, help="required for a new run; adagvae and adamlvae learn from pairs"
+    )
+    losses.add_options(model, losses.LOSSES, "mse")
+    model.add_argument(
+        "--reduction",
+        choices=REDUCTIONS,
+        help="over pixels and latents: the scale of the weights below "
+        f"(default mean for {listed(MEAN_BY_DEFAULT)}, sum for the others)",
+    )
+    model.add_argument("--latents", type=integer(1), metavar="N", help="default 9")
+    model.add_argument("--networks", choices=NETWORKS, help="default conv")
+
+    objective = parser.add_argument_group(
+        "objective", "V is a number, or START:STOP:STEPS, a straight line over the first STEPS steps."
+    )
+    for name, text, type in (
+        ("beta", "weight of KL or, betatcvae, of total correlation", hyperparameter()),
+        ("gamma", "weight of |KL - capacity|, of total correlation or of dimension-wise KL", hyperparameter()),
+        ("capacity", "nats per image that the KL is held to", hyperparameter()),
+        ("alpha", "weight of mutual information; of infovae, the share not penalised", hyperparameter(-math.inf)),
+        ("lambda_od", "weight of the covariances", hyperparameter()),
+        ("lambda_d", "weight of the variances (default lambda-od; for kind i 10 times that)", hyperparameter()),
+        ("lambda_mmd", "weight of the maximum mean discrepancy", hyperparameter()),
+        ("threshold", "border of changed latents: 0 the least, 1 the largest distance", hyperparameter(0.0, 1.0)),
+    ):
+        add_only_with(objective, ONLY_WITH, name, text, type=type, metavar="V")
+    for name, text, choices in (
+        ("update", "halves of a batch in turn, or all of it at once", UPDATES),
+        ("estimator", "of the total correlation", ESTIMATORS),
+        ("kind", "DIP-VAE-I or -II", KINDS),
+        ("averaging", "of the latents that a pair shares", AVERAGINGS),
+        ("distance", "of the posteriors of a pair", DISTANCES),
+    ):
+        add_only_with(objective, ONLY_WITH, name, text, choices=choices)
+
+    optimizer = parser.add_argument_group("optimizer")
+    optimizer.add_argument(
+        "--learning-rate", type=lambda text: number(text, above_zero=True), metavar="R", help="Adam's (default 0.001)"
+    )
+    optimizer.add_argument(
+        "--steps-per-execution", type=integer(1), metavar="N", help="steps in one dispatch (default 1; not on Torch)"
+    )
+    return parser
+
+
+def check(values: dict) -> dict:
+    out, resume, quiet = values.pop("out"), values.pop("resume", False), values.pop("quiet", False)
+    before = read_settings(out)
+    if before is not None and not resume:
+        raise ValueError(f"--out: {str(out)!r} already holds a run; go on with --resume, or name another folder")
+    return {**settings_of(values, before), "out": out, "resume": resume, "quiet": quiet}
+
+
+def settings_of(given: dict, before: dict | None) -> dict:
+    """All settings of a run from those given and those it began with (None for a new run); ValueError if at odds."""
+    if before is not None:
+        names = (*REQUIRED, *DEFAULTS, "reduction")
+        if missing := [name for name in names if name not in before and name not in ADDED_LATER]:
+            raise ValueError(f"--resume: the run was not begun by `kerasvae train`: its settings lack {missing[0]!r}")
+        # A run that was begun before an option was added has not got it.
+        before = {name: before.get(name) for name in (*names, *ONLY_WITH)}
+        if different := [name for name in given if given[name] != before[name]]:
+            began = (f"{flag(name)} {before[name]} (given: {given[name]})" for name in different)
+            raise ValueError(f"--resume: the run began with {', '.join(began)}")
+        return before
+    if missing := [flag(name) for name in REQUIRED if name not in given]:
+        raise ValueError(f"a new run needs {' and '.join(missing)}")
+    settings = fill_in(given, DEFAULTS, ONLY_WITH)
+    settings.setdefault("reduction", "mean" if settings["objective"] in MEAN_BY_DEFAULT else "sum")
+    data.check(settings)
+    _check_pairs(settings)
+    return settings
+
+
+def _check_pairs(settings: dict) -> None:
+    changed, count = settings["changed"], data.factor_count(settings)
+    if changed is None or count is None:
+        return
+    if changed not in ("uniform", "authors", "random"):
+        most = int(str(changed).split(":")[-1])
+        if most > count:
+            raise ValueError(f"--changed must be at most {count}, the number of factors, got {changed}")
+    elif changed != "uniform" and settings["radius"] is not None:
+        raise ValueError(f"--radius is not for --changed {changed}")
+
+
+def run(values: dict) -> None:
+    from kerasvae import cli
+
+    cli.train(**values)
+
+
+def after_interruption(values: dict) -> str:
+    """What to tell whoever pressed Ctrl-C."""
+    if (values["out"] / SETTINGS).is_file():
+        return f"; go on with: kerasvae train --resume --out {values['out']}"
+    return " before the run began"

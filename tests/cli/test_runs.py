@@ -1,0 +1,199 @@
+"""Small runs, from `train` to `score` and `export`."""
+
+import contextlib
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import kerasvae as kv
+import kerasvae_command
+
+TRAIN = [
+    *("train", "--objective", "adagvae", "--loss", "boxblur", "--beta", "0.01", "--networks", "mlp", "--latents", "2"),
+    *("--grey", "--num-squares", "1", "--steps", "8", "--batch-size", "4", "--checkpoint-every", "3", "--quiet"),
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a run that was interrupted at step 5 and resumed, and what it printed."""
+    pytest.importorskip("tensorflow", reason="the pipelines are tf.data")
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    fit = kv.AdaGVAE.fit
+
+    def interrupted_fit(self, *args, callbacks, **kwargs):
+        def stop(batch, logs=None):
+            if hasattr(self, "jax_state_sync"):
+                self.jax_state_sync()  # on JAX the model's variables are empty while it trains
+            if int(self.step.numpy()) == 5:
+                raise KeyboardInterrupt
+
+        callbacks = [*callbacks, keras.callbacks.LambdaCallback(on_train_batch_end=stop)]
+        return fit(self, *args, callbacks=callbacks, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kv.AdaGVAE, "fit", interrupted_fit)
+        assert kerasvae_command.main([*TRAIN, "--out", str(folder)]) == 130
+    assert (folder / "checkpoint.keras").is_file()
+    return folder
+
+
+def test_train_and_resume(run, tmp_path, capsys):
+    # Without the other arguments: they are the run's.
+    assert kerasvae_command.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0
+    assert capsys.readouterr().out == (
+        f"trained 8 steps: {run / 'model.keras'}, history in {run / 'history.csv'}\nnext: kerasvae score {run}\n"
+    )
+    assert kerasvae_command.main([*TRAIN, "--resume", "--out", str(run)]) == 0
+    assert kerasvae_command.main([*TRAIN, "--out", str(tmp_path / "whole")]) == 0
+    model, whole = (kv.runs.load_model(folder) for folder in (run, tmp_path / "whole"))
+    for a, b in zip(model.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (run / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+    # The data set's constants were learnt, so that raw images can be encoded and exported.
+    data = kv.datasets.XYSquares(num_squares=1, rgb=False)
+    assert model.pixel_mean == tuple(data.mean) and model.pixel_std == tuple(data.std)
+    assert model.reconstruction.get_config()["weight"] == 3969.0 and model.beta == 0.01 and model.latents == 2
+
+
+def test_score(run, capsys):
+    assert kerasvae_command.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0
+    capsys.readouterr()
+    names = ["mig", "dci", "factor_vae_score"]
+    arguments = ["score", str(run), "--seed", "3", "--preset", "fast", "--scores"]
+    sizes = ["--samples", "200", "--test-samples", "50"]
+    assert kerasvae_command.main([*arguments, *names, *sizes, "--jobs", "2", "--bootstrap", "2"]) == 0
+    table = capsys.readouterr().out
+    report = json.loads((run / "scores.json").read_text())
+    data, model = kv.datasets.XYSquares(num_squares=1, rgb=False), kv.runs.load_model(run)
+    options = {"seed": 3, "preset": "fast", "train": 200, "test": 50}
+    expected = kv.metrics.evaluate(model, data, names, bootstrap=2, **options)
+    assert report == json.loads(json.dumps({"step": 8, **expected.to_json()}))
+    for name, score in expected.items():
+        assert f"{name}" in table and f"{float(score):.4f}" in table
+    assert kerasvae_command.main([*arguments, "mig", *sizes, "--representation", "sampled", "--json"]) == 0
+    expected = kv.metrics.evaluate(model, data, ["mig"], representation="sampled", **options)
+    assert json.loads(capsys.readouterr().out)["scores"] == {"mig": expected["mig"].to_json()}
+
+
+def test_export(run, capsys):
+    assert kerasvae_command.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0
+    format, name = ("onnx", "encoder.onnx") if keras.config.backend() == "tensorflow" else ("tf_saved_model", "encoder")
+    if keras.config.backend() == "torch":
+        assert kerasvae_command.main(["export", str(run), "--format", format]) == 2
+        assert "cannot be written from the torch backend" in capsys.readouterr().err
+        return
+    capsys.readouterr()
+    assert kerasvae_command.main(["export", str(run), "--format", format]) == 0
+    assert capsys.readouterr().out == f"exported {run / name}, described in {run / name}.json\n"
+    images = kv.datasets.XYSquares(num_squares=1, rgb=False).images([0, 9, 63])
+    outputs = kv.export.run(run / name, images, format)
+    np.testing.assert_allclose(outputs["mean"], kv.runs.load_model(run).encode(images), atol=1e-5)
+    # The run's own folder is no place for an export that replaces it.
+    before = sorted(path.name for path in run.iterdir())
+    assert kerasvae_command.main(["export", str(run), "--format", "tf_saved_model", "--out", str(run)]) == 2
+    assert sorted(path.name for path in run.iterdir()) == before
+
+
+def test_bernoulli_learns_and_is_scored_on_images_in_0_1(tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow", reason="the pipelines are tf.data")
+    arguments = ["train", "--objective", "vae", "--loss", "bernoulli", "--networks", "mlp", "--latents", "2", "--grey"]
+    arguments += ["--num-squares", "1", "--steps", "2", "--batch-size", "4", "--quiet", "--out", str(tmp_path)]
+    with contextlib.redirect_stdout(None):
+        assert kerasvae_command.main(arguments) == 0
+    model = kv.runs.load_model(tmp_path)
+    assert model.pixel_mean == (0.0,) and model.pixel_std == (1.0,)
+    seen = []
+
+    def first_codes(codes, factors):
+        seen.append((codes, factors))
+        return 0.0
+
+    evaluate = kv.metrics.evaluate
+    monkeypatch.setattr(
+        kv.metrics, "evaluate", lambda encode, data, scores, **options: evaluate(encode, data, [first_codes], **options)
+    )
+    with contextlib.redirect_stdout(None):
+        assert kerasvae_command.main(["score", str(tmp_path), "--samples", "9", "--test-samples", "1"]) == 0
+    codes, factors = seen[0]
+    data = kv.datasets.XYSquares(num_squares=1, rgb=False)
+    expected = model.encode((data.images(data.index(factors)) / 255).astype("float32"))
+    np.testing.assert_allclose(codes, expected, atol=1e-5)
+
+
+# What the first version of the command wrote for:
+# --objective adagvae --loss boxblur --networks mlp --grey --num-squares 1 --latents 2 --steps 2 --batch-size 4
+BEGUN_BEFORE = {
+    "dataset": "xysquares",
+    "grid_spacing": 8,
+    "num_squares": 1,
+    "grey": True,
+    "loss": "boxblur",
+    "latents": 2,
+    "networks": "mlp",
+    "batch_size": 4,
+    "learning_rate": 0.001,
+    "seed": 1,
+    "steps_per_execution": 1,
+    "checkpoint_every": 500,
+    "objective": "adagvae",
+    "steps": 2,
+    "reduction": "mean",
+    "beta": 0.001,
+    "gamma": None,
+    "capacity": None,
+    "update": None,
+    "alpha": None,
+    "estimator": None,
+    "kind": None,
+    "lambda_od": None,
+    "lambda_d": None,
+    "lambda_mmd": None,
+    "averaging": "gvae",
+    "distance": "symmetric",
+    "threshold": 0.5,
+    "changed": "uniform",
+    "blur_radius": 31,
+    "blur_weight": 3969.0,
+    "steps_per_epoch": 1,
+}
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="JAX takes minutes uncompiled")
+def test_a_run_that_an_earlier_version_began(small_networks, eager, tmp_path, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps(BEGUN_BEFORE))
+    assert kerasvae_command.main(["train", "--resume", "--quiet", "--out", str(folder)]) == 0
+    # The options it began with, of which some now have other limits or another order.
+    options = "--objective adagvae --loss boxblur --networks mlp --grey --num-squares 1 --latents 2 --steps 2"
+    options += " --batch-size 4 --quiet"
+    assert kerasvae_command.main(["train", "--resume", *options.split(), "--out", str(folder)]) == 0
+    assert kerasvae_command.main(["train", *options.split(), "--out", str(tmp_path / "new")]) == 0
+    old, new = (kv.runs.load_model(path).get_weights() for path in (folder, tmp_path / "new"))
+    for a, b in zip(old, new, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert kerasvae_command.main(["score", str(folder), "--scores", "mig", "--samples", "9", "--preset", "fast"]) == 0
+    assert "after 2 steps" in capsys.readouterr().out
+
+
+def test_package_s_errors_are_one_line(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings.json").write_text(json.dumps(BEGUN_BEFORE))
+    assert kerasvae_command.main(["export", str(tmp_path / "run"), "--format", "onnx"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("kerasvae: error: folder: ") and "holds neither model.keras nor" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"steps": 8, "loss": "mse"}, "its settings lack 'dataset'"), ({**BEGUN_BEFORE, "dataset": "x"}, "dataset must")],
+)
+def test_runs_of_other_commands_are_not_scored(tmp_path, monkeypatch, capsys, settings, message):
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    monkeypatch.setattr(kv.runs, "load_model", lambda folder: None)
+    assert kerasvae_command.main(["score", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
