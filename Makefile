@@ -7,18 +7,21 @@
 .PHONY: run test test-jax test-torch lint clean
 .DELETE_ON_ERROR:
 
+# A worker a processor; each takes about 1 GB.
+WORKERS = -n auto --maxprocesses 4
+
 run: .venv/installed
 	.venv/bin/python recipes/quickstart.py $(RUN_ARGS)
 
 test: .venv/installed
 	.venv/bin/ruff check .
-	.venv/bin/python -m pytest $(TEST_ARGS)
+	.venv/bin/python -m pytest $(WORKERS) $(TEST_ARGS)
 
 test-jax: .venv-jax/installed
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(TEST_ARGS)
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(WORKERS) $(TEST_ARGS)
 
 test-torch: .venv-torch/installed
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(TEST_ARGS)
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(WORKERS) $(TEST_ARGS)
 
 lint: .venv/installed
 	.venv/bin/ruff check .
