@@ -29,9 +29,11 @@ class DeviceImages:
 
     def __call__(self, x):
         """The standardised images of a batch of indices, or of a dictionary of such batches."""
-        if isinstance(x, dict):
-            return {key: self._images(part) if key in ("first", "second") else part for key, part in x.items()}
-        return self._images(x)
+        if not isinstance(x, dict):
+            return self._images(x)
+        # Both images of the pairs at once: half as much to compile.
+        first, second = ops.split(self._images(ops.concatenate([x["first"], x["second"]])), 2)
+        return {**x, "first": first, "second": second}
 
     def _images(self, rows):
         if len(rows.shape) > 2:
