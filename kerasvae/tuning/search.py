@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 import numbers
-import time
-import traceback
 from pathlib import Path
 
-import keras_tuner as kt
 from rich.console import Console
-from rich.text import Text
 
 from kerasvae import files
+from kerasvae.tuning.distributed import check_address, check_not_starting, lead, pickled
 from kerasvae.tuning.oracle import RowOracle
-from kerasvae.tuning.results import (
-    ERROR,
-    RESULT,
-    RESULTS,
-    collect,
-    number_text,
-    row_folder,
-    stored_result,
-    write_results,
-)
-from kerasvae.tuning.rows import RESULT_FIELDS, check_rows, row_name
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes on one folder are then not found out.
-    fcntl = None
-
-STUDY = "study.json"
+from kerasvae.tuning.results import ERROR, RESULTS, collect, row_folder, stored_result, write_results
+from kerasvae.tuning.row_tuner import RowTuner, clear_when_full, without_chief
+from kerasvae.tuning.rows import check_rows, row_name
+from kerasvae.tuning.shared_oracle import SharedRowOracle
+from kerasvae.tuning.study import STUDY, begin_study, only_process
+from kerasvae.tuning.worker import work
 
 
 class FailedRowsError(RuntimeError):
@@ -54,7 +37,18 @@ class FailedRowsError(RuntimeError):
         super().__init__("\n".join(lines))
 
 
-def search(run, rows, folder, objective=("mig", "max"), *, verbose: int = 1) -> list[dict]:
+def search(
+    run,
+    rows,
+    folder,
+    objective=("mig", "max"),
+    *,
+    verbose: int = 1,
+    workers: int = 1,
+    chief: str | None = None,
+    role: str | None = None,
+    timeout: float = 60.0,
+) -> list[dict]:
     """Run every row of a list once, through Keras Tuner; called again, go on where it was interrupted.
 
     The folder gets `results.csv`, replaced after every row, with the finished rows in the order of `rows`; a folder
@@ -63,46 +57,88 @@ def search(run, rows, folder, objective=("mig", "max"), *, verbose: int = 1) -> 
     again: delete a row's folder to have it done anew. A row that was interrupted, also by kill -9, is run again, in
     the same folder.
 
+    **Several rows at a time.** With `workers` above 1 this process is Keras Tuner's chief, which hands out the rows
+    over a loopback port of its own choosing, and starts that many worker processes. They end with it, whatever ends
+    it. What they print is in `logs/worker-1.txt` and so on; a line a row is printed here. A worker that dies is
+    replaced and its row goes on in another at once; a row in which three workers died has failed. They share the
+    machine's cores and accelerator: `run` has to leave room for the others.
+
+    **Several machines.** Call it with the same arguments everywhere, and with `chief="HOST:PORT"`: once with
+    `role="chief"` (the address to listen on, such as "0.0.0.0:5000"), and any number of times with `role="worker"`
+    (the chief's address as seen from there). They must share the file system that `folder` is on. Workers may come and
+    go at any time, also before the chief. A row whose worker gives no sign of life for `timeout` seconds goes on in
+    another. When the chief is killed, workers finish the rows that they are doing and wait up to an hour for it to be
+    started again. **The port is neither encrypted nor asks who is calling: use a private network.**
+
     Args:
         run: function of (row, folder, verbose) that does a row and returns its metrics, a dictionary of name to finite
             number; `kerasvae.tuning.train_and_score` makes one. It finds in `folder` what an interrupted run left
             there. If it has an attribute `check`, a function of a row, that is called with every row that is not
             finished, before the first is run, to raise what is wrong with it; an attribute `settings`, JSON-able, says
-            what else determines the results.
+            what else determines the results. With `workers` above 1, or 1 beside a chief, it must be picklable: a
+            function or an object of a class at the top of a module, or of a program whose own call of `search` is
+            under `if __name__ == "__main__":`.
         rows: dictionaries, as `kerasvae.tuning.rows` makes them. A study may go on with rows added, in any order, but
             with none missing, and with the same `settings` (there may be more of them).
-        folder: of the study; one process at a time.
+        folder: of the study; one process at a time, not counting workers.
         objective: the metric that Keras Tuner ranks rows by, and "min" or "max". Every row's metrics must have it.
-        verbose: 0 silent, 1 a line a row (default), 2 also what `run` shows (it gets `verbose - 1`).
+        verbose: 0 silent, 1 a line a row (default), 2 also what `run` shows (it gets `verbose - 1`; worker processes
+            show it in their logs).
+        workers: rows at a time on this machine. Default 1: in this process, or, with `role="chief"`, in one process
+            beside it, where 0 means that others do all rows. With `role="worker"` 1: start one for each.
+        chief: "HOST:PORT" of the chief. Default None: no other machine takes part.
+        role: "chief" or "worker", with `chief` only.
+        timeout: seconds without a sign of life after which a worker that this process did not start counts as lost, at
+            least 1. Default 60; less than the file system takes to show a change to other machines runs rows twice.
 
     Returns:
         A list of dictionaries in the order of `rows`: the row's fields, its metrics, `status` ("COMPLETED") and
-        `seconds` (wall-clock of the run that finished it).
+        `seconds` (wall-clock of the run that finished it). A worker returns what is there when the chief sends it
+        home, with status "FAILED" for failed rows.
 
     Raises:
         FailedRowsError: at the end, when rows failed: raised an exception, or returned a metric that is not finite.
         ValueError: for rows not allowed or given twice, another objective, a study that began with other rows or
-            settings, and, after the first row, metrics without the objective or under a row's field names.
-        RuntimeError: when another process is searching in the folder.
-        OSError: when the folder cannot be written.
+            settings, a `run` that cannot be pickled and, after the first row, metrics without the objective or under a
+            row's field names.
+        RuntimeError: when another process is searching in the folder, worker processes do not start, or a worker's
+            row was given to another or its chief does not answer.
+        OSError: when the folder cannot be written, the disk is full (what is finished stays finished), or the chief
+            cannot listen on its port.
     """
     if not callable(run):
         raise ValueError(f"run must be a function of (row, folder, verbose), got {run!r}")
     if isinstance(verbose, bool) or verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be 0, 1 or 2, got {verbose!r}")
     rows, folder = check_rows(rows), Path(folder)
-    oracle = RowOracle(rows, objective)
+    address = _check_roles(workers, chief, role, timeout)
+    alone = role is None and workers == 1
+    shared = not alone and role != "worker"
+    oracle = SharedRowOracle(rows, objective, folder, timeout) if shared else RowOracle(rows, objective)
+    work_as = pickled(run) if shared and workers else None
+    check_not_starting()
+    console = Console(quiet=verbose == 0)
+    settings = getattr(run, "settings", None) or {}
     files.check_writable(folder / STUDY, "folder")
-    with _only_process(folder):
-        _claim(folder, rows, getattr(run, "settings", None) or {})
+    if role == "worker":
+        with clear_when_full(folder):
+            work(run, rows, folder, oracle, address, settings, verbose=verbose, console=console, timeout=timeout)
+        return collect(folder, rows)
+    with only_process(folder), clear_when_full(folder):
+        begin_study(folder, rows, settings)
         waiting = [row for row in rows if not stored_result(folder, row)]
         for row in waiting if hasattr(run, "check") else ():
             run.check(dict(row))
-        console = Console(quiet=verbose == 0)
         if len(waiting) < len(rows):
             console.print(f"{len(rows) - len(waiting)} of {len(rows)} rows were finished before", highlight=False)
         write_results(folder / RESULTS, collect(folder, rows))
-        RowTuner(run, oracle, folder, rows, verbose, console).search()
+        with without_chief():
+            tuner = RowTuner(run, oracle, folder, rows, verbose, console, timeout)
+            tuner.go_on()
+            if alone:
+                tuner.search()
+            else:
+                lead(tuner, address, work_as, workers, timeout)
         results = collect(folder, rows)
         write_results(folder / RESULTS, results)
     failed = [row for row in rows if not stored_result(folder, row)]
@@ -111,124 +147,16 @@ def search(run, rows, folder, objective=("mig", "max"), *, verbose: int = 1) -> 
     return results
 
 
-class RowTuner(kt.Tuner):
-    """Keras Tuner's loop over the trials of a `RowOracle`; each is a call of `run` in the row's folder.
-
-    Args:
-        run, folder, verbose: as for `search`.
-        oracle: a new `RowOracle`; it is reloaded from the folder.
-        rows: of the study, in the order of `results.csv`.
-        console: rich console for a line a row.
-    """
-
-    def __init__(self, run, oracle, folder, rows, verbose, console):
-        self.run, self.folder, self.rows, self.verbose, self.console = run, Path(folder), rows, verbose, console
-        self.position = {row_name(row): number for number, row in enumerate(rows, start=1)}
-        super().__init__(oracle, directory=str(folder), project_name="tuner")
-        oracle.verbose = 0
-        oracle.reload()
-        # The rows' own files decide: somebody may have deleted a row's folder to have it done anew.
-        for trial_id in reversed(list(oracle.end_order)):
-            row = oracle.trials[trial_id].hyperparameters.values
-            if not stored_result(self.folder, row):
-                oracle.run_again(trial_id, row)
-
-    def save(self):
-        # Without a file of the tuner's own (it has no state) Keras Tuner neither reloads by itself nor says so.
-        self.oracle.save()
-
-    def run_trial(self, trial):
-        row = dict(trial.hyperparameters.values)
-        result = stored_result(self.folder, row)
-        if result:
-            return self._checked(row, result["metrics"])
-        folder = row_folder(self.folder, row)
-        folder.mkdir(parents=True, exist_ok=True)
-        start = time.perf_counter()
-        label = self._label(row)
-        try:
-            # A spinner and Keras's own progress bar would write over each other.
-            with self.console.status(Text(label)) if self.verbose == 1 else contextlib.nullcontext():
-                metrics = self._checked(row, self.run(dict(row), folder, max(self.verbose - 1, 0)))
-            for name, value in metrics.items():
-                if not math.isfinite(value):
-                    raise ValueError(f"metric {name!r} of row {row_name(row)} must be finite, got {value}")
-            seconds = round(time.perf_counter() - start, 3)
-            files.write_json(folder / RESULT, {"row": row, "metrics": metrics, "seconds": seconds})
-        except kt.errors.FatalError:
-            raise
-        except Exception as error:
-            files.write_text(folder / ERROR, traceback.format_exc())
-            self._print(f"{label}  FAILED: {type(error).__name__}: {error}")
-            raise
-        (folder / ERROR).unlink(missing_ok=True)
-        name = self.oracle.objective.name
-        self._print(f"{label}  {name} {number_text(metrics[name])}  {seconds:.1f} s")
-        return metrics
-
-    def on_trial_end(self, trial):
-        super().on_trial_end(trial)
-        write_results(self.folder / RESULTS, collect(self.folder, self.rows))
-
-    def _print(self, line):
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def _label(self, row):
-        fields = " ".join(f"{field}={number_text(value)}" for field, value in row.items())
-        return f"{self.position[row_name(row)]}/{len(self.rows)}  {fields}"
-
-    def _checked(self, row, metrics) -> dict:
-        """Metrics as plain floats. What is wrong with them is wrong with every row, so it ends the search."""
-        if not isinstance(metrics, dict) or not all(
-            isinstance(name, str) and isinstance(value, numbers.Real) for name, value in metrics.items()
-        ):
-            raise kt.errors.FatalValueError(f'run must return a dictionary {{"name": number}}, got {metrics!r}')
-        name = self.oracle.objective.name
-        if name not in metrics:
-            raise kt.errors.FatalValueError(f"objective must be one of run's metrics {sorted(metrics)}, got {name!r}")
-        if taken := sorted({*row, *RESULT_FIELDS} & set(metrics)):
-            raise kt.errors.FatalValueError(f"run must name its metrics otherwise than the fields of a row: {taken}")
-        return {
-            name: int(value) if isinstance(value, numbers.Integral) else float(value) for name, value in metrics.items()
-        }
-
-
-@contextlib.contextmanager
-def _only_process(folder: Path):
-    """Hold the folder's lock, which ends with the process; RuntimeError when another has it."""
-    with open(folder / ".lock", "w", encoding="utf-8") as file:
-        if fcntl:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RuntimeError(f"folder: another process is searching in {str(folder)!r}; wait for it") from error
-        yield
-
-
-def _claim(folder: Path, rows: list[dict], settings: dict) -> None:
-    """Write what the study is, or check that it goes on as it began; see `search` for what is raised."""
-    settings = json.loads(json.dumps(settings))
-    try:
-        before = json.loads((folder / STUDY).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        before = {"rows": [], "settings": settings}
-    except ValueError as error:
-        raise ValueError(f"folder: {str(folder / STUDY)!r} is damaged ({error}); delete it to go on") from error
-    names = {row_name(row) for row in rows}
-    missing = [row_name(row) for row in before["rows"] if row_name(row) not in names]
-    if missing:
-        shown = "; ".join(missing[:5]) + ("; …" if len(missing) > 5 else "")
-        raise ValueError(
-            f"rows: the study in {str(folder)!r} began with {len(missing)} rows that are missing now: {shown}. "
-            "Rows can be added, not taken away: give them too, or choose another folder"
-        )
-    then = before["settings"]
-    # Added rows may bring settings of their own, such as another loss.
-    different = sorted(key for key in {*then} & {*settings} if then[key] != settings[key])
-    if different:
-        raise ValueError(
-            f"settings: the study in {str(folder)!r} began with other settings: "
-            + ", ".join(f"{key} {then[key]!r} (now {settings[key]!r})" for key in different)
-            + "; choose another folder"
-        )
-    files.write_json(folder / STUDY, {"rows": rows, "settings": {**then, **settings}})
+def _check_roles(workers, chief, role, timeout) -> tuple[str, int]:
+    """The chief's (host, port), port 0 for any; ValueError for arguments that do not go together."""
+    if isinstance(workers, bool) or not isinstance(workers, numbers.Integral) or workers < (role != "chief"):
+        raise ValueError(f'workers must be an integer, at least 1 (0 with role="chief"), got {workers!r}')
+    if role not in ("chief", "worker") and (role is not None or chief is not None):
+        raise ValueError(f'role must be "chief" or "worker" where chief is given, got {role!r}')
+    if role is not None and chief is None:
+        raise ValueError(f'chief must be "HOST:PORT" where role is given, got {chief!r}')
+    if role == "worker" and workers != 1:
+        raise ValueError(f'workers must be 1 with role="worker", got {workers!r}: start one process for each')
+    if isinstance(timeout, bool) or not isinstance(timeout, numbers.Real) or not 1 <= timeout < math.inf:
+        raise ValueError(f"timeout must be a number of seconds, at least 1, got {timeout!r}")
+    return ("127.0.0.1", 0) if chief is None else check_address(chief, role)

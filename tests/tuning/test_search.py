@@ -63,6 +63,13 @@ def test_quiet_means_quiet_and_one_line_a_row_otherwise(tmp_path, capfd):
     ]
 
 
+def test_a_line_names_the_fields_that_differ(tmp_path, capfd):
+    for number, rows in enumerate([tuning.rows(loss=["mse"], seed=[1, 2]), tuning.rows(loss=["mse"], seed=[3])]):
+        tuning.search(lambda row, folder, verbose: {"mig": 1.0}, rows, tmp_path / str(number))
+    lines = [line.split("  ")[:2] for line in capfd.readouterr().out.strip().splitlines()]
+    assert lines == [["1/2", "seed=1"], ["2/2", "seed=2"], ["1/1", "loss=mse seed=3"]]
+
+
 def test_finished_rows_are_not_run_again(tmp_path):
     first, again = Run(), Run()
     results = search(first, tmp_path)

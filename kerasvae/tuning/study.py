@@ -1,0 +1,82 @@
+"""A study's folder: what it began with, and who may search in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from kerasvae import files
+from kerasvae.tuning.rows import row_name
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes on one folder are then not found out.
+    fcntl = None
+
+STUDY = "study.json"
+
+
+@contextlib.contextmanager
+def only_process(folder: Path):
+    """Hold the folder's lock, which ends with the process; RuntimeError when another has it."""
+    with open(folder / ".lock", "w", encoding="utf-8") as file:
+        if fcntl:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RuntimeError(f"folder: another process is searching in {str(folder)!r}; wait for it") from error
+        yield
+
+
+def begin_study(folder: Path, rows: list[dict], settings: dict) -> None:
+    """Write what the study is, or check that it goes on as it began; see `search` for what is raised."""
+    settings = json.loads(json.dumps(settings))
+    before = _read(folder) or {"rows": [], "settings": settings}
+    names = {row_name(row) for row in rows}
+    missing = [row_name(row) for row in before["rows"] if row_name(row) not in names]
+    if missing:
+        raise ValueError(
+            f"rows: the study in {str(folder)!r} began with {len(missing)} rows that are missing now: "
+            f"{_shortened(missing)}. Rows can be added, not taken away: give them too, or choose another folder"
+        )
+    _check_settings(folder, before["settings"], settings)
+    files.write_json(folder / STUDY, {"rows": rows, "settings": {**before["settings"], **settings}})
+
+
+def check_study(folder: Path, rows: list[dict], settings: dict) -> None:
+    """Check that a worker's arguments are those of the chief, which has begun the study in the same folder."""
+    study = _read(folder)
+    if study is None:
+        raise ValueError(
+            f"folder: the chief has no study in {str(folder)!r}; a worker needs the chief's own folder, on a file "
+            "system that both share"
+        )
+    different = sorted({row_name(row) for row in rows} ^ {row_name(row) for row in study["rows"]})
+    if different:
+        raise ValueError(f"rows: the chief and this worker have different rows: {_shortened(different)}")
+    _check_settings(folder, study["settings"], json.loads(json.dumps(settings)))
+
+
+def _check_settings(folder, then, now):
+    # Added rows may bring settings of their own, such as another loss.
+    different = sorted(key for key in {*then} & {*now} if then[key] != now[key])
+    if different:
+        raise ValueError(
+            f"settings: the study in {str(folder)!r} began with other settings: "
+            + ", ".join(f"{key} {then[key]!r} (now {now[key]!r})" for key in different)
+            + "; choose another folder"
+        )
+
+
+def _read(folder: Path) -> dict | None:
+    try:
+        return json.loads((folder / STUDY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"folder: {str(folder / STUDY)!r} is damaged ({error}); delete it to go on") from error
+
+
+def _shortened(names: list[str]) -> str:
+    return "; ".join(names[:5]) + ("; …" if len(names) > 5 else "")
