@@ -11,7 +11,7 @@ import os
 import re
 import sys
 
-from kerasvae_command import export, factor_importance, loss_audit, score, train
+from kerasvae_command import experiment, export, factor_importance, loss_audit, results, score, train
 from kerasvae_command.options import Parser, listed
 
 COMMANDS = {
@@ -20,6 +20,8 @@ COMMANDS = {
     "export": export,
     "factor-importance": factor_importance,
     "loss-audit": loss_audit,
+    "experiment": experiment,
+    "results": results,
 }
 
 

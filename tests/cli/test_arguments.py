@@ -32,7 +32,7 @@ NEW = ["train", "--out", "{new}", "--steps", "8"]
 VAE, PAIRS = [*NEW, "--objective", "vae"], [*NEW, "--objective", "adagvae"]
 RAMP = "must be a number, or a ramp START:STOP:STEPS"
 HELPS = {
-    (): "{train,score,export,factor-importance,loss-audit}",
+    (): "{train,score,export,factor-importance,loss-audit,experiment,results}",
     ("train",): "--steps-per-execution",
     ("score",): "--test-samples",
     ("export",): "tf_saved_model",
@@ -41,9 +41,11 @@ HELPS = {
     ("loss-audit",): "--radii",
     ("loss_audit",): "--radii",
     ("audit",): "--radii",
+    ("experiment",): "--flavour",
+    ("results",): "--out",
 }
 ERRORS = [
-    ([], "a command is needed: train, score, export, factor-importance or loss-audit"),
+    ([], "a command is needed: train, score, export, factor-importance, loss-audit, experiment or results"),
     (["evaluate"], "invalid choice: 'evaluate'"),
     ([*NEW], "a new run needs --objective"),
     (["train", "--out", "{new}"], "a new run needs --objective and --steps"),
