@@ -1,5 +1,11 @@
 """Studies: the rows of a grid run through Keras Tuner, each once, also after kill -9."""
 
+from kerasvae.tuning import grids
+from kerasvae.tuning.check_trials import FailedTrialsError, check_trials
+from kerasvae.tuning.experiment_figures import draw_experiment
+from kerasvae.tuning.experiment_tables import experiment_results, read_experiment
+from kerasvae.tuning.experiments import ExperimentRun
+from kerasvae.tuning.hyper_vae import HyperVAE
 from kerasvae.tuning.oracle import RowOracle
 from kerasvae.tuning.plots import draw_results
 from kerasvae.tuning.results import print_results
@@ -7,4 +13,20 @@ from kerasvae.tuning.rows import rows
 from kerasvae.tuning.search import FailedRowsError, search
 from kerasvae.tuning.train_and_score import train_and_score
 
-__all__ = ["FailedRowsError", "RowOracle", "draw_results", "print_results", "rows", "search", "train_and_score"]
+__all__ = [
+    "ExperimentRun",
+    "FailedRowsError",
+    "FailedTrialsError",
+    "HyperVAE",
+    "RowOracle",
+    "check_trials",
+    "draw_experiment",
+    "draw_results",
+    "experiment_results",
+    "grids",
+    "print_results",
+    "read_experiment",
+    "rows",
+    "search",
+    "train_and_score",
+]
