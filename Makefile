@@ -9,6 +9,8 @@
 
 # A worker a processor; each takes about 1 GB.
 WORKERS = -n auto --maxprocesses 4
+# What knows no backend (scores are NumPy, studies call what the other tests cover) is tested once.
+WITH_A_BACKEND = --ignore=tests/metrics --ignore=tests/tuning
 
 run: .venv/installed
 	.venv/bin/python recipes/quickstart.py $(RUN_ARGS)
@@ -18,10 +20,10 @@ test: .venv/installed
 	.venv/bin/python -m pytest $(WORKERS) $(TEST_ARGS)
 
 test-jax: .venv-jax/installed
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(WORKERS) $(TEST_ARGS)
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(WORKERS) $(WITH_A_BACKEND) $(TEST_ARGS)
 
 test-torch: .venv-torch/installed
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(WORKERS) $(TEST_ARGS)
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(WORKERS) $(WITH_A_BACKEND) $(TEST_ARGS)
 
 lint: .venv/installed
 	.venv/bin/ruff check .
