@@ -81,6 +81,14 @@ def write_json(path, value, argument: str = "path") -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n", argument)
 
 
+def write_figure(path, figure, dpi: int) -> None:
+    """Write a Matplotlib figure to a file ending in .png, whole or not at all; ValueError for another ending."""
+    if Path(path).suffix.lower() != ".png":
+        raise ValueError(f"path must end in .png, got {str(path)!r}")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=dpi)
+
+
 def read_json(path):
     """What `write_json` wrote to `path`; FileNotFoundError when there is no such file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))

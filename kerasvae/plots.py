@@ -18,7 +18,6 @@ import math
 import numbers
 from collections.abc import Mapping
 from itertools import cycle, islice
-from pathlib import Path
 
 import numpy as np
 from keras import ops
@@ -382,8 +381,5 @@ def _displayable(model, images, stretch: bool = False) -> np.ndarray:
 def _written(figure: Figure, path) -> Figure:
     FigureCanvasAgg(figure)
     if path is not None:
-        if Path(path).suffix.lower() != ".png":
-            raise ValueError(f"path must end in .png, got {str(path)!r}")
-        with files.replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=_DPI)
+        files.write_figure(path, figure, _DPI)
     return figure

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -299,8 +298,5 @@ def _written(figure, path):
 
     FigureCanvasAgg(figure)
     if path is not None:
-        if Path(path).suffix.lower() != ".png":
-            raise ValueError(f"path must end in .png, got {str(path)!r}")
-        with files.replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=_DPI)
+        files.write_figure(path, figure, _DPI)
     return figure
