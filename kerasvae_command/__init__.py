@@ -1,7 +1,7 @@
 """The command `kerasvae`: its arguments, checked before anything heavy is imported; a module a subcommand.
 
-It lies beside the package because importing anything of `kerasvae` imports Keras, which takes seconds, and a wrong
-argument should be answered at once. What the commands do is in `kerasvae.cli`.
+It imports the standard library alone, so that a wrong argument is answered at once. What the commands do is in
+`kerasvae.cli`, or, where Keras is not needed, in the room that does it.
 """
 
 from __future__ import annotations

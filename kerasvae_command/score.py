@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib.util
-import sys
 from pathlib import Path
 
 from kerasvae_command.options import SETTINGS, flag, integer
@@ -104,28 +101,10 @@ def run(values: dict) -> None:
 
         cli.score(**values)
         return
-    with kerasvae_without_keras():
-        from kerasvae.metrics.score_file import score_and_print
+    # Without Keras.
+    from kerasvae.metrics.score_file import score_and_print
 
-        try:
-            score_and_print(**values)
-        except TypeError as error:  # arrays of another type
-            raise ValueError(str(error)) from error
-
-
-@contextlib.contextmanager
-def kerasvae_without_keras():
-    """Import modules of kerasvae without its `__init__`, which imports Keras.
-
-    That `__init__` cannot wait until it is needed: Keras finds the classes of a saved model only where they have been
-    imported before, and does not import them by the names in the file.
-    """
-    if "kerasvae" in sys.modules:
-        yield
-        return
-    sys.modules["kerasvae"] = importlib.util.module_from_spec(importlib.util.find_spec("kerasvae"))
     try:
-        yield
-    finally:
-        # Whoever imports it after this gets it whole.
-        del sys.modules["kerasvae"]
+        score_and_print(**values)
+    except TypeError as error:  # arrays of another type
+        raise ValueError(str(error)) from error

@@ -20,11 +20,10 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 
 # Room -> the rooms, and the packages outside the standard library, that its files may import.
 ALLOWED = {
-    "__init__": (
-        "analysis callbacks datasets export files losses math metrics models networks runs schedules".split(),
-        [],
-    ),
+    "__init__": (["registration"], []),
+    "registration": ([], []),
     "files": ([], []),
+    "image_files": ([], ["numpy", "PIL"]),
     "math": ([], ["keras"]),
     "schedules": ([], ["keras"]),
     "random_numbers": ([], ["keras"]),
@@ -34,12 +33,16 @@ ALLOWED = {
     "models": (["math", "losses", "networks", "random_numbers", "schedules", "files"], ["keras", "numpy"]),
     "metrics": ([], ["numpy", "scipy", "sklearn", "joblib", "rich", "threadpoolctl"]),
     # keras for PyDataset and for images made on the device
-    "datasets": (["files", "random_numbers"], "keras numpy PIL rich scipy tensorflow tensorflow_datasets".split()),
-    "analysis": (["math", "losses", "datasets", "metrics", "files"], "keras matplotlib numpy rich scipy".split()),
+    "datasets": (
+        ["files", "image_files", "random_numbers"],
+        "keras numpy PIL rich scipy tensorflow tensorflow_datasets".split(),
+    ),
+    "analysis": (["math", "losses", "datasets", "metrics", "files"], "keras matplotlib numpy pandas rich scipy".split()),
     "callbacks": (["files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
     "plots": (["files", "math", "metrics"], ["keras", "numpy", "scipy", "matplotlib"]),
     "runs": (["callbacks", "files", "models"], ["keras", "numpy"]),
     "export": (["files", "models"], ["keras", "numpy", "tensorflow", "onnxruntime", "tf2onnx"]),
+    "serving": (["files", "image_files"], "numpy PIL onnxruntime rich".split()),
     "tuning": (None, None),
     "cli": (None, None),
 }
@@ -132,13 +135,6 @@ def test_nobody_imports_tuning_or_cli(path):
         assert not rooms_of(imported(ast.walk(parsed(path)))) & {"tuning", "cli"}
 
 
-def test_plots_and_tuning_are_loaded_when_asked_for():
-    source = (PACKAGE / "__init__.py").read_text()
-    assert 'if name in ("plots", "tuning")' in source
-    for name in ("plots", "tuning"):
-        assert f"kerasvae.{name}" not in imported(ast.walk(ast.parse(source)))
-
-
 @every_file
 def test_backends_stay_in_their_files(path):
     tree = parsed(path)
@@ -174,8 +170,22 @@ def test_the_command_imports_nothing_but_itself_at_its_top(path):
     assert names <= {"kerasvae_command", *sys.stdlib_module_names}
 
 
-def test_importing_the_package_reaches_no_heavy_import():
-    waiting, seen = ["kerasvae"], {}
+def loaded_by(code):
+    """Packages that a program has loaded at its end."""
+    program = f"import json, sys\n{code}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    process = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return set(json.loads(process.stdout.splitlines()[-1]))
+
+
+def test_what_needs_no_keras_loads_none():
+    code = "import kerasvae, kerasvae.metrics, kerasvae.analysis.tables, kerasvae.files, kerasvae_command"
+    assert not loaded_by(code) & {"keras", *BACKENDS, *HEAVY - {"sklearn"}}
+
+
+def test_the_rooms_that_need_keras_reach_no_heavy_import():
+    waiting, seen = [f"kerasvae.{name}" for name in kerasvae.__all__ if name not in ("plots", "tuning")], {}
     while waiting:
         name = waiting.pop()
         path = module_file(name)
@@ -183,19 +193,33 @@ def test_importing_the_package_reaches_no_heavy_import():
             continue
         seen[name] = imported(at_top(parsed(path)))
         waiting.extend(seen[name])
-    assert {"kerasvae.models.vae", "kerasvae.metrics.dci", "kerasvae.export"} <= set(seen)
+    assert {"kerasvae.models", "kerasvae.metrics.dci", "kerasvae.export"} <= set(seen)
     assert not {name for name in seen if name.startswith(("kerasvae.tuning", "kerasvae.cli", "kerasvae.plots"))}
     found = {name: sorted(packages_of(names) & HEAVY) for name, names in seen.items()}
     assert not {name: heavy for name, heavy in found.items() if heavy}
 
 
-def test_importing_the_package_loads_nothing_heavy():
-    # Keras itself imports matplotlib and sklearn where they are installed: what counts is what comes on top.
-    code = (
-        "import json, sys, keras; before = set(sys.modules); import kerasvae;"
-        "print(json.dumps(sorted({name.split('.')[0] for name in set(sys.modules) - before})))"
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import keras, kerasvae",
+        "import kerasvae, keras",
+        "import kerasvae.models, keras",
+        "import kerasvae.datasets, keras",
+        "import kerasvae.serving, kerasvae.metrics, keras",
+        "import kerasvae; kerasvae.losses; import keras",
+    ],
+)
+def test_classes_are_registered_whichever_of_keras_and_the_package_comes_first(code):
+    loaded_by(
+        f"{code}\nfor name in ('BetaVAE', 'BoxBlurMSE', 'Cosine'): "
+        "assert keras.saving.get_registered_object(f'kerasvae>{name}'), name"
     )
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
-    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    loaded = set(json.loads(process.stdout.splitlines()[-1]))
-    assert "kerasvae" in loaded and not loaded & HEAVY
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="'kerasvae' has no attribute 'BetterVAE'"):
+        kerasvae.BetterVAE  # noqa: B018
+    assert set(kerasvae.__all__) <= set(dir(kerasvae))
+    for name in kerasvae.__all__:
+        assert getattr(kerasvae, name) is not None

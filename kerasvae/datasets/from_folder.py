@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.progress import track
 
 from kerasvae.datasets.from_arrays import FromArrays
-from kerasvae.datasets.image_files import EXTENSIONS, FITS, is_grey, read_image
 from kerasvae.files import check_writable, read_json, replacing, write_json
+from kerasvae.image_files import EXTENSIONS, FITS, is_grey, read_image
 
 # Decoded images above this size are not kept in memory.
 _LARGEST_IN_MEMORY = 2 * 1024**3

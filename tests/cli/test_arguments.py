@@ -11,8 +11,8 @@ import pytest
 
 import kerasvae as kv
 import kerasvae_command
-from kerasvae import analysis, cli
-from kerasvae.datasets import image_files, mpi3d, smallnorb
+from kerasvae import analysis, cli, image_files
+from kerasvae.datasets import mpi3d, smallnorb
 from kerasvae_command import data, export, factor_importance, losses, options, score, train
 
 # A run of `kerasvae train` as far as its settings go, for what is answered before anything is loaded.

@@ -8,10 +8,10 @@ from pathlib import Path
 from kerasvae import files
 from kerasvae.analysis import blur_scan, figures, tables
 from kerasvae.analysis.blur_scan import BlurCell
+from kerasvae.analysis.loss_distances import PerceivedDistances, left_out, left_out_note, measured_rows
 from kerasvae.analysis.measuring import check_data, check_loss, describe, progress_bar
 from kerasvae.analysis.order import all_constant, is_constant, linearity, spearman, spread_within_traversals
 from kerasvae.analysis.pairs import factor_pairs, random_pairs, varying_factors
-from kerasvae.analysis.perceived_distances import PerceivedDistances, left_out, left_out_note, measured_rows
 from kerasvae.losses import BoxBlurMSE
 from kerasvae.metrics.checks import check_integer, check_seed
 

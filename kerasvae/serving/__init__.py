@@ -1,0 +1,1 @@
+"""Trained encoders in production, on onnxruntime and NumPy alone."""
