@@ -1,0 +1,42 @@
+"""Figures of representations and runs: Matplotlib figures made without a display and without global state.
+
+Every function that draws returns a `matplotlib.figure.Figure` and, given `path`, a file ending in .png, also writes it,
+whole or not at all. All raise a ValueError that names the argument for another suffix or a value not allowed, and an
+OSError when `path` cannot be written. They are made to be shown about 900 pixels wide.
+
+`model` is a `kerasvae.VAE` or another objective; where `models` are taken, it is one, or {name: model} for several side
+by side. `images` are (n, height, width, channels), n at least 1, uint8 0..255 or floating, standardised, as for
+`model.encode`. They are shown clipped to 0..1, uint8 ones as image/255 and floating ones as image · `model.pixel_std` +
+`model.pixel_mean`; one or two channels as the grey of their mean, more as red, green and blue of the first three.
+
+`data` is a ground-truth data set with a complete grid of factors.
+
+`runs` is a dictionary with the name of each run. Its order gives the colours: the same order, the same colours.
+"""
+
+from kerasvae.plots.codes_over_factors import codes_over_factors
+from kerasvae.plots.factor_labels import factor_labels, labels_from_information
+from kerasvae.plots.heat_maps import position_heat_maps
+from kerasvae.plots.kl import INACTIVE_BELOW, kl_bars
+from kerasvae.plots.kl_over_training import kl_over_training
+from kerasvae.plots.latent_grid import latent_grid
+from kerasvae.plots.overview import overview
+from kerasvae.plots.reconstructions import reconstructions
+from kerasvae.plots.scores_and_history import history, scores
+from kerasvae.plots.traversals import latent_traversals
+
+__all__ = [
+    "INACTIVE_BELOW",
+    "codes_over_factors",
+    "factor_labels",
+    "history",
+    "kl_bars",
+    "kl_over_training",
+    "labels_from_information",
+    "latent_grid",
+    "latent_traversals",
+    "overview",
+    "position_heat_maps",
+    "reconstructions",
+    "scores",
+]

@@ -1,0 +1,204 @@
+"""Mean KL of each latent over training."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from itertools import count, cycle
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from kerasvae.plots.checks import check_path, check_runs
+from kerasvae.plots.kl import INACTIVE_BELOW
+from kerasvae.plots.style import (
+    COLOURS,
+    GREY,
+    SMALL_SIZE,
+    TEXT,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    WIDTH,
+    new_figure,
+    plain,
+    written,
+)
+
+_COLUMN = re.compile(r"kl\.z(\d+)")
+# Of lines that share a colour; dashes are the capacity's.
+_STYLES = ("-", (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+
+
+def kl_over_training(runs, *, labels=None, capacity=None, path=None) -> Figure:
+    """Mean KL of each latent against the training step: a panel a run, all with one axis, and a line a latent.
+
+    Latents that are inactive in the end (KL at most 0.01 nats) are grey, with one entry in the legend; the others stand
+    there largest final KL first. A factor has the same colour in every panel.
+
+    Args:
+        runs: {run name: rows as from `kerasvae.callbacks.read_history`}: dictionaries with `step` and, at least in
+            some, the mean KL in nats of every latent as `kl.z0`, `kl.z1`, ...; or pairs (steps, KL) of shapes (times,)
+            and (times, latents).
+        labels: {run name: for each latent the name of the factor that it shows, or None}, as from `factor_labels`;
+            runs may be missing. Default: none, latents are called by their numbers.
+        capacity: {run name: capacity C in nats that the sum of the KL is held to}, a schedule or another function of
+            the step, or an array (times,); drawn dashed, with an axis of its own at the right. Default None: the rows'
+            `capacity`, which AnnealedVAE logs.
+        path: PNG file to write. Default: none.
+
+    Raises: ValueError, OSError: as all figures.
+
+    Source: poster "Understanding disentangling in VAE", Fig. 3, whose legend names factors by hand.
+    """
+    check_runs(runs, "rows of its history, or (steps, KL)", list | tuple)
+    check_path(path)
+    labels, given = _of_runs("labels", labels, runs), _of_runs("capacity", capacity, runs)
+    curves = {name: _curves(name, run) for name, run in runs.items()}
+    names = {name: _names(name, labels.get(name), kl.shape[1]) for name, (_, kl, _) in curves.items()}
+    capacities = {name: _capacity(name, steps, own, given) for name, (steps, _, own) in curves.items()}
+    colours = _colours(curves, names)
+    columns = min(3, len(runs))
+    legend_columns = 2 if columns > 1 else 4
+    entries = max(len(_active(kl)) + 2 for _, kl, _ in curves.values())
+    heights = [2.5, 0.08 + 0.17 * math.ceil(entries / legend_columns)]
+    lines = math.ceil(len(runs) / columns)
+    figure = new_figure((5.6, 8, WIDTH)[columns - 1], sum(heights) * lines)
+    grid = figure.add_gridspec(2 * lines, columns, height_ratios=heights * lines)
+    most = max(float(kl.max()) for _, kl, _ in curves.values()) * 1.05
+    most_capacity = max((float(line.max()) for line in capacities.values() if line is not None), default=0.0) * 1.05
+    for number, (name, (steps, kl, _)) in enumerate(curves.items()):
+        line, column = divmod(number, columns)
+        axes = plain(figure.add_subplot(grid[2 * line, column]))
+        handles, entries = _draw(axes, steps, kl, names[name], colours)
+        axes.set(xlim=_limits(steps), ylim=_from_zero(most))
+        axes.set_xlabel("training step", fontsize=TEXT_SIZE, color=TEXT)
+        axes.set_title(str(name), loc="left", fontsize=TITLE_SIZE, color=TEXT, parse_math=False)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        if column == 0:
+            axes.set_ylabel("mean KL in nats", fontsize=TEXT_SIZE, color=TEXT)
+        if capacities[name] is not None:
+            style = {"color": TEXT, "linewidth": 1.4, "linestyle": (0, (4, 3))}
+            right = axes.twinx()
+            right.plot(steps, capacities[name], **style)
+            right.set_ylim(_from_zero(most_capacity))
+            right.spines[["top", "left", "bottom"]].set_visible(False)
+            right.tick_params(labelsize=SMALL_SIZE, colors=TEXT)
+            right.set_ylabel("capacity C of the sum, nats", fontsize=SMALL_SIZE, color=TEXT)
+            handles, entries = [*handles, Line2D([], [], **style)], [*entries, "capacity C"]
+        # Axes of its own, so that the layout keeps room for it.
+        below = figure.add_subplot(grid[2 * line + 1, column], frame_on=False, xticks=[], yticks=[])
+        options = {"loc": "upper center", "frameon": False, "ncols": legend_columns, "borderaxespad": 0}
+        spaces = {"handlelength": 1.6, "columnspacing": 1.0, "handletextpad": 0.5}
+        legend = below.legend(handles, [" "] * len(handles), fontsize=SMALL_SIZE, **options, **spaces)
+        for text, words in zip(legend.get_texts(), entries, strict=True):
+            text.set(text=words, parse_math=False, color=TEXT)
+    return written(figure, path)
+
+
+def _of_runs(argument: str, values, runs) -> dict:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping) or not set(values) <= set(runs):
+        raise ValueError(f"{argument} must be a dictionary whose keys are among the runs {list(runs)}, got {values!r}")
+    return dict(values)
+
+
+def _curves(name, run):
+    """Steps (times,), KL (times, latents), and the logged capacity (times,) or None."""
+    if len(run) == 2 and not isinstance(run[0], Mapping):
+        steps, kl, capacity = np.asarray(run[0]), np.asarray(run[1]), None
+        if (
+            kl.ndim != 2
+            or steps.shape != kl.shape[:1]
+            or 0 in kl.shape
+            or {steps.dtype.kind, kl.dtype.kind} - set("iuf")
+        ):
+            raise ValueError(
+                f"runs[{name!r}] must be steps (times,) and KL (times, latents), got shapes {steps.shape}, {kl.shape}"
+            )
+    else:
+        rows = [row for row in run if isinstance(row, Mapping)]
+        numbers = sorted({int(found[1]) for row in rows for key in row if (found := _COLUMN.fullmatch(str(key)))})
+        keys = [f"kl.z{number}" for number in range(len(numbers))]
+        rows = [row for row in rows if "step" in row and all(key in row for key in keys)]
+        if not keys or not rows or numbers != list(range(len(numbers))):
+            found = list(dict.fromkeys(key for row in run if isinstance(row, Mapping) for key in row))
+            raise ValueError(
+                f"runs[{name!r}] must hold rows with step and kl.z0, kl.z1, ... for every latent, or be a pair (steps, "
+                f"KL of shape (times, latents)); its rows hold {found}"
+            )
+        steps = np.array([row["step"] for row in rows])
+        kl = np.array([[row[key] for key in keys] for row in rows], float)
+        capacity = np.array([row.get("capacity", math.nan) for row in rows], float)
+        capacity = capacity if np.isfinite(capacity).any() else None
+    # Rounding in float32 leaves a KL of 0 a little below.
+    if not np.isfinite(kl).all() or (kl < -1e-4).any():
+        raise ValueError(f"runs[{name!r}] must hold KL that are finite and at least 0, got {kl.min()} to {kl.max()}")
+    return steps, np.maximum(kl, 0.0), capacity
+
+
+def _names(run, labels, latents: int) -> list[str | None]:
+    if labels is None:
+        return [None] * latents
+    labels = list(labels)
+    if len(labels) != latents or not all(label is None or isinstance(label, str) for label in labels):
+        raise ValueError(f"labels[{run!r}] must hold a name or None for each of {latents} latents, got {labels!r}")
+    return labels
+
+
+def _capacity(name, steps, logged, given):
+    if name not in given:
+        return logged
+    value = given[name]
+    value = np.array([float(value(int(step))) for step in steps]) if callable(value) else np.asarray(value, float)
+    if value.shape != steps.shape or not np.isfinite(value).all():
+        raise ValueError(
+            f"capacity[{name!r}] must be a function of the step or finite numbers ({len(steps)},), got {given[name]!r}"
+        )
+    return value
+
+
+def _active(kl) -> list[int]:
+    """Latents that are active in the end, largest final KL first."""
+    return [int(latent) for latent in np.argsort(-kl[-1], kind="stable") if kl[-1, latent] > INACTIVE_BELOW]
+
+
+def _colours(curves, names) -> dict[str, str]:
+    """A colour for each factor that a latent shows in some run, the same in all."""
+    factors = {names[run][latent]: None for run, (_, kl, _) in curves.items() for latent in _active(kl)}
+    return dict(zip([factor for factor in factors if factor is not None], cycle(COLOURS), strict=False))
+
+
+def _draw(axes, steps, kl, names, colours):
+    """The lines of a run; handles and entries of its legend."""
+    active = _active(kl)
+    inactive = [latent for latent in range(kl.shape[1]) if latent not in active]
+    marker = {"marker": "o", "markersize": 3} if len(steps) == 1 else {}
+    axes.plot(steps, kl[:, inactive], color=GREY, linewidth=1.2, **marker)
+    # Latents without a factor take the colours that no factor has, in this panel.
+    taken = {colours[names[latent]] for latent in active if names[latent]}
+    free = cycle([colour for colour in COLOURS if colour not in taken] or COLOURS)
+    used, handles, entries = {}, [], []
+    for latent in active:
+        colour = colours[names[latent]] if names[latent] else next(free)
+        style = _STYLES[next(used.setdefault(colour, count())) % len(_STYLES)]
+        handles += axes.plot(steps, kl[:, latent], color=colour, linestyle=style, linewidth=1.6, **marker)
+        entries.append(f"{names[latent]} (z{latent})" if names[latent] else f"z{latent}")
+    if inactive:
+        handles.append(Line2D([], [], color=GREY, linewidth=1.2, **marker))
+        entries.append(f"{len(inactive)} inactive")
+    return handles, entries
+
+
+def _from_zero(most) -> tuple[float, float]:
+    """An axis from a little below 0, so that lines at 0 are seen whole."""
+    most = max(most, 2 * INACTIVE_BELOW)
+    return -0.012 * most, most
+
+
+def _limits(steps) -> tuple[float, float]:
+    least, most = float(steps.min()), float(steps.max())
+    return (least, most) if least < most else (least - 1, most + 1)

@@ -1,0 +1,88 @@
+"""Scores and histories of some runs side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import cycle
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from kerasvae.plots.checks import check_runs
+from kerasvae.plots.style import COLOURS, TITLE_SIZE, bar, panels, written
+
+
+def scores(runs, *, path=None) -> Figure:
+    """Scores of some runs side by side: a group of bars for each score, a bar for each run.
+
+    Args:
+        runs: {run name: {score name: number or `kerasvae.metrics.Score`}}; a score that a run lacks, or that is not
+            finite, is left out. The axis is 0..1, and longer only if a score lies outside.
+        path: PNG file to write. Default: none.
+
+    Raises: ValueError, OSError: as all figures.
+    """
+    check_runs(runs, "{score name: number}", Mapping)
+    names = list(dict.fromkeys(name for run in runs.values() for name in run))
+    try:
+        table = np.array([[float(run.get(name, math.nan)) for name in names] for run in runs.values()])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"runs must be {{run name: {{score name: number}}}}, got {runs!r}") from error
+    finite = table[np.isfinite(table)]
+    if not finite.size:
+        raise ValueError(f"runs must hold at least one finite score, got {runs!r}")
+    group = max(0.9, 0.46 * len(runs) + 0.3)
+    figure, (axes,) = panels(1, width=max(4.5, 1.0 + group * len(names)), height=3.2, runs=runs)
+    width = (1 - 0.3 / group) / len(runs)
+    for run, (values, colour) in enumerate(zip(table, cycle(COLOURS), strict=False)):
+        for position, value in enumerate(values):
+            if math.isfinite(value):
+                place = position + (run - (len(runs) - 1) / 2) * width
+                bar(axes, place, value, 0.92 * width, colour, f"{value:.2f}")
+    axes.set_xticks(range(len(names)), names, parse_math=False)
+    axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(min(0, finite.min()), max(1, finite.max()) * 1.04), ylabel="score")
+    return written(figure, path)
+
+
+def history(runs, *, path=None) -> Figure:
+    """How training went: reconstruction loss, KL and scores against the step, a panel each and a line a run.
+
+    Args:
+        runs: {run name: rows as from `kerasvae.callbacks.read_history`}: dictionaries with `step` and any of
+            `reconstruction_loss`, `kl_loss` and scores named `val_...`. A loss whose values spread over more than a
+            factor 10 gets a logarithmic axis.
+        path: PNG file to write. Default: none.
+
+    Raises: ValueError, OSError: as all figures.
+    """
+    check_runs(runs, "rows of its history", list | tuple)
+    for name, rows in runs.items():
+        if not all(isinstance(row, Mapping) and "step" in row for row in rows):
+            raise ValueError(f"runs[{name!r}] must hold dictionaries with 'step', as from read_history, got {rows!r}")
+    found = dict.fromkeys(key for rows in runs.values() for row in rows for key in row)
+    losses = {"reconstruction_loss": ("Reconstruction", "loss per image"), "kl_loss": ("KL", "nats per image")}
+    keys = [key for key in losses if key in found]
+    keys += [key for key in found if key.startswith("val_") and not key.endswith("loss")]
+    if not keys:
+        raise ValueError(f"runs must hold reconstruction_loss, kl_loss or scores named val_..., got {list(found)}")
+    figure, drawn = panels(len(keys), width=(4.5, 7, 9)[min(len(keys), 3) - 1], height=2.6, runs=runs)
+    for axes, key in zip(drawn, keys, strict=True):
+        everything = [0.0, 1.0] if key not in losses else []
+        for rows, colour in zip(runs.values(), cycle(COLOURS), strict=False):
+            points = np.array([(row["step"], row[key]) for row in rows if key in row]).reshape(-1, 2)
+            everything += [value for value in points[:, 1] if math.isfinite(value)]
+            axes.plot(*points.T, color=colour, linewidth=1.8, marker="o", markersize=3 if len(points) < 30 else 0)
+        title, unit = losses.get(key, (key.removeprefix("val_"), "score"))
+        axes.set_title(title, loc="left", fontsize=TITLE_SIZE)
+        axes.set(xlabel="training step", ylabel=unit)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if key not in losses:
+            axes.set_ylim(min(everything), max(everything) * 1.02)
+        elif everything and min(everything) > 0 and max(everything) > 10 * min(everything):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+    return written(figure, path)
