@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -36,15 +37,28 @@ def replacing(path, argument: str = "path"):
                 f"{argument}: {str(path)!r} is a {kind}, which no {other} replaces; remove it or name another"
             )
         if path.is_dir() and temporary.is_dir():
-            # A folder cannot be renamed over a folder that holds something: the old one steps aside first.
+            # A folder cannot be renamed over a folder that holds something: the two change places, or, where the
+            # system cannot do that in one step, the old one steps aside first.
             _remove(aside)
-            os.replace(path, aside)
-            os.replace(temporary, path)
-            _remove(aside)
+            if not _exchanged(temporary, path):
+                os.replace(path, aside)
+                os.replace(temporary, path)
+                _remove(aside)
         else:
             os.replace(temporary, path)
     finally:
         _remove(temporary)
+
+
+def _exchanged(first: Path, second: Path) -> bool:
+    """Exchange two paths, neither of which is missing at any time; False where the system cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    at_working_directory, exchange = -100, 2
+    names = os.fsencode(first), os.fsencode(second)
+    return renameat2(at_working_directory, names[0], at_working_directory, names[1], exchange) == 0
 
 
 def _remove(path: Path) -> None:

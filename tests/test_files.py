@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 
 import pytest
 
@@ -83,12 +84,29 @@ def test_interruption_is_a_failure(tmp_path):
     assert everything(tmp_path) == {"a.txt": "old"}
 
 
-def test_folder_is_replaced_as_a_whole(tmp_path):
+@pytest.mark.parametrize("exchange", [True, False], ids=["in one step", "where the system cannot exchange"])
+def test_folder_is_replaced_as_a_whole(tmp_path, monkeypatch, exchange):
+    if not exchange:
+        monkeypatch.setattr(files, "_exchanged", lambda *_: False)
     path = tmp_path / "run"
     write_folder(path, one="old", two="old")
     with files.replacing(path) as temporary:
         write_folder(temporary, one="new")
         assert (path / "one").read_text() == "old"
+    assert everything(tmp_path) == {"run": None, "run/one": "new"}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="folders are exchanged on Linux alone")
+def test_a_folder_is_never_missing_while_it_is_replaced(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    write_folder(path, one="old")
+
+    def fail(*_):
+        raise AssertionError("the folder was renamed, not exchanged")
+
+    with files.replacing(path) as temporary:
+        write_folder(temporary, one="new")
+        monkeypatch.setattr(files.os, "replace", fail)
     assert everything(tmp_path) == {"run": None, "run/one": "new"}
 
 
