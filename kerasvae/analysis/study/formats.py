@@ -1,0 +1,347 @@
+"""Results as files hold them: CSV, folders of `kerasvae experiment`, the aggregated JSON of disentanglement_lib.
+
+Every reader returns `Source`: columns as they stand, and what is known of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kerasvae.analysis.study.columns import SCHEMA
+
+# Of `kerasvae experiment`: columns of results.csv that are no settings of a row.
+EXPERIMENT_METRICS = (
+    "mig dci best_mig best_dci best_mig_step best_dci_step reconstruction_loss kl_loss active_latents seconds "
+    "seconds_training steps_per_second"
+).split()
+EXPERIMENT_LABELS = ("row", "folder", "scale", "flavour")
+# Arguments of its data sets.
+EXPERIMENT_DATA = ("grid_spacing", "square_size", "num_squares", "rgb", "grid_size", "image_size", "source")
+FRAMEWORKS = {"betavae": "beta_vae", "adagvae": "ada_gvae"}
+# Regularisation of disentanglement_lib's methods.
+LIBRARY_STRENGTHS = {
+    "beta_vae": "vae.beta",
+    "factor_vae": "factor_vae.gamma",
+    "dip_vae_i": "dip_vae.lambda_od",
+    "dip_vae_ii": "dip_vae.lambda_od",
+    "beta_tc_vae": "beta_tc_vae.beta",
+    "annealed_vae": "annealed_vae.c_max",
+}
+# Entries of its evaluation_results, whichever evaluation they are of, and of its train_results.
+LIBRARY_RESULTS = {
+    "discrete_mig": "mig",
+    "disentanglement": "dci.disentanglement",
+    "completeness": "dci.completeness",
+    "informativeness_test": "dci.informativeness_test",
+    "modularity_score": "modularity",
+    "explicitness_score_test": "explicitness",
+    "SAP_score": "sap",
+    "IRS": "irs",
+    "gaussian_total_correlation": "unsup.gaussian_tc",
+    "gaussian_wasserstein_correlation": "unsup.gaussian_wasserstein",
+    "gaussian_wasserstein_correlation_norm": "unsup.gaussian_wasserstein_normalised",
+    "mutual_info_score": "unsup.mutual_info",
+}
+LIBRARY_LOSSES = {
+    "reconstruction_loss": "loss.reconstruction",
+    "kl_loss": "loss.kl",
+    "elbo": "loss.elbo",
+    "loss": "loss.total",
+}
+
+
+@dataclass
+class Source:
+    """Columns of some results, {name: list}, and what `columns.understand` is to know of them."""
+
+    columns: dict
+    mapping: dict = field(default_factory=dict)
+    constants: dict = field(default_factory=dict)
+    notices: list = field(default_factory=list)
+
+
+def read_path(path) -> Source:
+    """Whatever lies at `path`: a file, or the folder of an experiment.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: it cannot be read as a table, and why.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return read_experiment(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"source: there is no file or folder {str(path)!r}")
+    if path.name == "scores.json":
+        raise ValueError(f"source: {str(path)!r} is of one run; give the folder of the experiment")
+    if path.suffix.lower() in (".json", ".jsonl"):
+        return read_json(path)
+    source = read_csv(path)
+    return _as_experiment(source) if _is_experiment(source.columns) else source
+
+
+def read_csv(path) -> Source:
+    """A CSV file, its columns separated by commas, semicolons or tabs; a last line that is cut short is left out.
+
+    Raises:
+        ValueError: an empty file, a name twice in the header, or a line of another number of fields than the header.
+    """
+    path = Path(path)
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        text = file.read()
+    _check_side_file(path)
+    header_line = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header_line.count)
+    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
+    if not rows:
+        raise ValueError(f"source: {str(path)!r} is empty")
+    header, body = [name.strip() for name in rows[0]], rows[1:]
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise ValueError(f"source: {str(path)!r} has columns of the same name: {', '.join(map(repr, twice))}")
+    notices, cut = [], not text.endswith("\n")
+    if body and cut and len(body[-1]) < len(header):
+        body = body[:-1]
+        notices.append(f"Left out: the last line of {path.name}, which is cut short.")
+    elif body and cut:
+        notices.append(f"The last line of {path.name} has no end: its last number may be cut short.")
+    for number, row in enumerate(body, start=2):
+        if len(row) != len(header):
+            raise ValueError(
+                f"source: line {number} of {str(path)!r} has {len(row)} fields, the header {len(header)}: {row[:4]}"
+            )
+    lists = zip(*body, strict=True) if body else ([] for _ in header)
+    # A column of row numbers without a name, as pandas writes it.
+    columns = {name: list(values) for name, values in zip(header, lists, strict=True) if name}
+    return Source(columns, notices=notices)
+
+
+def read_json(path) -> Source:
+    """JSON of one dictionary a run: a list, a line each, columns or rows by number (pandas), or disentanglement_lib's.
+
+    Raises:
+        ValueError: JSON that is damaged, or holds something else.
+    """
+    path = Path(path)
+    _check_side_file(path)
+    text, notices = path.read_text(encoding="utf-8-sig"), []
+    try:
+        records = _records(json.loads(text))
+    except json.JSONDecodeError:
+        records, notices = _lines_of_json(path, text)
+    if any(key.startswith(("evaluation_results.", "train_config.")) for record in records for key in record):
+        return from_disentanglement_lib(records)
+    return Source(columns_of(records), notices=notices)
+
+
+def columns_of(records) -> dict:
+    """Dictionaries, one a row, as columns; what a row has not got is None."""
+    for place, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise ValueError(f"source[{place}] must be a dictionary, got {record!r:.80}")
+    names = list(dict.fromkeys(name for record in records for name in record))
+    return {str(name): [record.get(name) for record in records] for name in names}
+
+
+def read_experiment(folder) -> Source:
+    """The folder of `kerasvae experiment`, or of `kerasvae.tuning.search`: its results.csv, or else its rows.
+
+    Raises:
+        ValueError: a folder that holds neither.
+    """
+    folder = Path(folder)
+    if (folder / "results.csv").is_file():
+        source = read_csv(folder / "results.csv")
+        return _as_experiment(source) if _is_experiment(source.columns) else source
+    rows = sorted(path for path in (folder / "rows").glob("*") if path.is_dir())
+    if not rows:
+        found = sorted(folder.rglob("aggregate/evaluation.json"))
+        if found:
+            return from_disentanglement_lib([json.loads(path.read_text(encoding="utf-8")) for path in found])
+        raise ValueError(
+            f"source: {str(folder)!r} holds no results: there is no results.csv in it, no rows/, and no "
+            "aggregate/evaluation.json below it"
+        )
+    records, notices = [], []
+    for path in rows:
+        record = _row_of(path)
+        if record is None:
+            notices.append(f"Left out: rows/{path.name}, of which no settings can be read.")
+        else:
+            records.append(record)
+    source = Source(columns_of(records), notices=notices)
+    return _as_experiment(source) if _is_experiment(source.columns) else source
+
+
+def _row_of(path) -> dict | None:
+    """A row's folder as a line of results.csv."""
+    result, settings = _json_or_none(path / "result.json"), _json_or_none(path / "settings.json")
+    scores = _json_or_none(path / "scores.json")
+    failed = (path / "error.txt").is_file()
+    if result and isinstance(result.get("row"), dict):
+        final = (scores or {}).get("final", {})
+        record = {**result["row"], **result.get("metrics", {}), **final, "seconds": result.get("seconds")}
+        return {**record, "status": "finished", "folder": path.name}
+    if settings:
+        settings.pop("steps_per_epoch", None)
+        return {**settings, "status": "failed" if failed else "begun", "folder": path.name}
+    fields = dict(part.split("=", 1) for part in path.name.split(",") if "=" in part)
+    if "seed" not in fields:
+        return None
+    return {**fields, "status": "failed" if failed else "begun", "folder": path.name}
+
+
+def _json_or_none(path):
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _is_experiment(columns) -> bool:
+    return {"framework", "beta", "seed", "dataset"} <= set(columns)
+
+
+def _as_experiment(source) -> Source:
+    """Columns of `kerasvae experiment`, understood."""
+    columns, notices = dict(source.columns), list(source.notices)
+    missing = [place for place, status in enumerate(columns.get("status", [])) if status == "missing"]
+    if missing:
+        kept = sorted(set(range(len(columns["status"]))) - set(missing))
+        columns = {name: [values[place] for place in kept] for name, values in columns.items()}
+        notices.append(f"{len(missing)} rows of the experiment have not begun.")
+    columns["dataset"] = _experiment_datasets(columns)
+    columns["method"] = [FRAMEWORKS.get(value, value) for value in columns.pop("framework")]
+    columns["strength"] = columns.pop("beta")
+    labels = [name for name in columns if name in EXPERIMENT_LABELS or name.startswith("version_")]
+    known = {"dataset", "method", "strength", "seed", "status", *labels}
+    metrics = [name for name in EXPERIMENT_METRICS if name in columns]
+    settings = [name for name in columns if name not in known and name not in metrics]
+    mapping = {"metrics": metrics, "hp": settings}
+    return Source(columns, mapping, {"strength_name": "beta"}, notices)
+
+
+def _experiment_datasets(columns):
+    """Names of data sets, with what tells variants of one apart: "xysquares grid_spacing=4"."""
+    names = [str(name) for name in columns["dataset"]]
+    for field_name in (name for name in EXPERIMENT_DATA if name in columns):
+        values = list(map(str, columns[field_name]))
+        variants = {name: {v for n, v in zip(names, values, strict=True) if n == name} for name in names}
+        names = [
+            f"{name} {field_name}={value}" if len(variants[name]) > 1 else name
+            for name, value in zip(names, values, strict=True)
+        ]
+    return names
+
+
+def from_disentanglement_lib(records) -> Source:
+    """Its evaluations, one dictionary each: those of one model are one run, told by its configuration and seed.
+
+    Source: `disentanglement_lib/utils/aggregate_results.py` and `config/unsupervised_study_v1`. Values of
+    configurations are text in gin's notation. What it calls elbo is reconstruction + KL: the negative ELBO.
+    """
+    lines, notices = [], []
+    for place, record in enumerate(records):
+        config = {
+            key.removeprefix("train_config."): _gin(value)
+            for key, value in record.items()
+            if key.startswith("train_config.") and value is not None
+        }
+        if "model.random_seed" not in config:
+            raise ValueError(f"source: record {place + 1} has no train_config.model.random_seed")
+        method = config.get("model.name") or str(config.get("model.model", "")).strip("@()")
+        name = LIBRARY_STRENGTHS.get(method)
+        line = {
+            "dataset": str(config.get("dataset.name", "data")).removesuffix("_full"),
+            "method": method,
+            "strength": config.get(name),
+            "strength_name": (name or "").split(".")[-1],
+            "seed": config["model.random_seed"],
+            "hp.steps": config.get("model.training_steps"),
+            "hp.batch_size": config.get("model.batch_size"),
+            "hp.latent_dim": config.get("encoder.num_latent"),
+        }
+        lines += [{**line, "metric": metric, "value": value, **kind} for metric, value, kind in _library_values(record)]
+    if not lines:
+        raise ValueError("source: no record has a known evaluation_results entry")
+    # Each evaluation repeats the losses of its model.
+    unique = {tuple(line.items()): line for line in lines}
+    return Source(columns_of(list(unique.values())), notices=notices)
+
+
+def _library_values(record):
+    function = _gin(record.get("evaluation_config.evaluation.evaluation_fn")) or ""
+    predictor = str(_gin(record.get("evaluation_config.predictor.predictor_fn")) or "")
+    task = "gbt" if "boosting" in predictor else "lr" if "logistic" in predictor else predictor.strip("@")
+    postprocess = str(_gin(record.get("postprocess_config.postprocess.postprocess_fn")) or "")
+    kind = {"representation": "sampled" if "sampled" in postprocess else "mean"}
+    score = {"beta_vae": "beta_vae_score", "factor_vae": "factor_vae_score"}
+    for key, value in record.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        space, _, name = key.partition(".")
+        if space == "evaluation_results":
+            accuracy = next((metric for start, metric in score.items() if start in str(function)), None)
+            if name == "eval_accuracy" and accuracy:
+                yield accuracy, value, kind
+            elif name in LIBRARY_RESULTS:
+                yield LIBRARY_RESULTS[name], value, kind
+            elif name.endswith(":mean_test_accuracy") and task:
+                yield f"downstream.{task}.{name.split(':')[0]}", value, kind
+        elif space == "train_results" and name in LIBRARY_LOSSES:
+            yield LIBRARY_LOSSES[name], value, {"representation": "mean"}
+
+
+def _gin(value):
+    """A value of a gin configuration, which is Python's notation for all but references."""
+    try:
+        return ast.literal_eval(value) if isinstance(value, str) else value
+    except (ValueError, SyntaxError):
+        return value
+
+
+def _records(value) -> list[dict]:
+    if isinstance(value, dict) and value and all(isinstance(each, dict) for each in value.values()):
+        if all(str(key).isdigit() for key in value):
+            return list(value.values())
+        rows = sorted({row for column in value.values() for row in column}, key=lambda row: (len(row), row))
+        return [{name: column.get(row) for name, column in value.items()} for row in rows]
+    if isinstance(value, dict) and value and all(isinstance(each, list) for each in value.values()):
+        lengths = {len(each) for each in value.values()}
+        if len(lengths) == 1:
+            return [dict(zip(value, line, strict=True)) for line in zip(*value.values(), strict=True)]
+    if isinstance(value, dict):
+        return [value]
+    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        return value
+    raise ValueError("source: the JSON must hold a list of dictionaries, or a dictionary of columns")
+
+
+def _lines_of_json(path, text):
+    records, notices, lines = [], [], [line for line in text.splitlines() if line.strip()]
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number == len(lines) and number > 1 and not text.endswith("\n"):
+                notices.append(f"Left out: the last line of {path.name}, which is cut short.")
+                break
+            raise ValueError(f"source: {str(path)!r} is no JSON (line {number}: {error.msg})") from None
+    return _records(records), notices
+
+
+def _check_side_file(path) -> None:
+    """The version of the table where a file `NAME.schema` beside it says one."""
+    side = path.with_name(path.name + ".schema")
+    if side.is_file():
+        text = side.read_text(encoding="utf-8").strip()
+        if not text.isdigit() or int(text) > SCHEMA:
+            raise ValueError(
+                f"schema: {str(side)!r} says version {text!r}, this package reads up to {SCHEMA}: update it"
+            )
