@@ -8,12 +8,12 @@ from PIL import Image, ImageOps
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 FITS = ("crop", "pad", "stretch")
 # Named, so that a file of another format under a borrowed name starts no other program (EPS) and no search for plugins.
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 
 
 def is_grey(path) -> bool:
     """Whether an image file stores grey levels alone, of any depth; files with a palette are judged by its colours."""
-    with Image.open(path, formats=_FORMATS) as image:
+    with Image.open(path, formats=FORMATS) as image:
         if image.mode in ("P", "PA"):
             return all(red == green == blue for _, (red, green, blue) in image.convert("RGB").getcolors(256))
         return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
@@ -36,7 +36,7 @@ def read_image(path, size: tuple[int, int], channels: int, fit: str, background:
         Exception: of many kinds, as Pillow raises them, for a file that is broken or not an image.
     """
     (height, width), mode = size, "L" if channels == 1 else "RGB"
-    with Image.open(path, formats=_FORMATS) as image:
+    with Image.open(path, formats=FORMATS) as image:
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size. Twice the wanted size is left for the filter, and the
         # longer side is asked for both, as EXIF may exchange them.
         image.draft(None, (2 * max(size), 2 * max(size)))

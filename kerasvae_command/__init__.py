@@ -11,13 +11,14 @@ import os
 import re
 import sys
 
-from kerasvae_command import experiment, export, factor_importance, loss_audit, results, score, train
+from kerasvae_command import encode, experiment, export, factor_importance, loss_audit, results, score, train
 from kerasvae_command.options import Parser, listed
 
 COMMANDS = {
     "train": train,
     "score": score,
     "export": export,
+    "encode": encode,
     "factor-importance": factor_importance,
     "loss-audit": loss_audit,
     "experiment": experiment,
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         arguments.command_module.run(values)
     except KeyboardInterrupt:
-        advice = train.after_interruption(values) if arguments.command == "train" else ""
+        advice = getattr(arguments.command_module, "after_interruption", lambda values: "")(values)
         print(f"\nkerasvae: interrupted{advice}", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError, RuntimeError) as error:

@@ -1,1 +1,17 @@
-"""Trained encoders in production, on onnxruntime and NumPy alone."""
+"""Trained encoders in production, on onnxruntime and NumPy alone: neither Keras nor a backend is imported."""
+
+from kerasvae.serving.bundle import Bundle, Codes
+from kerasvae.serving.encode_files import EncodedFiles, encode_files
+from kerasvae.serving.images import ImageError
+from kerasvae.serving.manifest import BundleError, Manifest, read_manifest
+
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "Codes",
+    "EncodedFiles",
+    "ImageError",
+    "Manifest",
+    "encode_files",
+    "read_manifest",
+]

@@ -1,0 +1,448 @@
+import csv
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from serving.small_bundles import Linear, write_bundle
+
+import kerasvae
+from kerasvae.datasets import FromFolder
+from kerasvae.serving import Bundle, ImageError, code_files, encode_files, unfinished_codes
+from kerasvae.serving.encode_files import image_files_of
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+COUNT, BROKEN = 23, ("03.png", "b/17.png")
+
+
+def noise(number):
+    return np.random.default_rng(number).integers(0, 256, (4, 6, 3), dtype="uint8")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of images of noise in two subfolders and itself, of which two are broken."""
+    folder = tmp_path_factory.mktemp("images") / "photos"
+    for number in range(COUNT):
+        path = folder / ("", "a", "b")[number % 3] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise(number)).save(path)
+    for name in BROKEN:
+        (folder / name).write_bytes((folder / name).read_bytes()[:-40])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles")
+    write_bundle(folder, names=["x", "y", "z2"])
+    return Bundle(folder, threads=1)
+
+
+@pytest.fixture
+def encode(bundle, photos, tmp_path):
+    """`encode_files` of the photographs in batches of four, two threads."""
+
+    def call(out="codes.csv", files=(photos,), **options):
+        return encode_files(
+            bundle, files, tmp_path / out, **{"batch_size": 4, "recursive": True, "threads": 2, **options}
+        )
+
+    return call
+
+
+def readable(photos):
+    """Paths of the images that are not broken, in order, and what they show."""
+    files = [file for file in image_files_of([str(photos)], True) if not file.endswith(BROKEN)]
+    return files, np.stack([noise(int(Path(file).stem)) for file in files])
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.reader(stream))
+
+
+def check_troubles(encoded, photos):
+    assert (
+        encoded.count == COUNT - 2 and encoded.broken == 2 and encoded.errors.name == f"{encoded.out.name}.errors.csv"
+    )
+    header, *rows = rows_of(encoded.errors)
+    assert header == ["file", "reason"]
+    assert rows == [[(photos / name).as_posix(), "image file is truncated"] for name in BROKEN]
+    assert encoded.first_broken == tuple(map(tuple, rows))
+
+
+def outside(bundle, mean):
+    low, high = bundle.quantile_range
+    return ((mean < low) | (mean > high)).any(axis=1)
+
+
+@pytest.mark.parametrize("logvar", [False, True])
+def test_csv(encode, bundle, photos, tmp_path, logvar):
+    encoded = encode(logvar=logvar)
+    check_troubles(encoded, photos)
+    header, *rows = rows_of(encoded.out)
+    assert header == ["file", "x", "y", "z2", *(["logvar_x", "logvar_y", "logvar_z2"] if logvar else []), "outside"]
+    files, images = readable(photos)
+    assert [row[0] for row in rows] == files
+    numbers, mean = np.array([row[1:] for row in rows], float), Linear().mean(images)
+    np.testing.assert_allclose(numbers[:, :3], mean, atol=1e-5)
+    if logvar:
+        np.testing.assert_allclose(numbers[:, 3:6], -1 - mean, atol=1e-5)
+    np.testing.assert_array_equal(numbers[:, -1], outside(bundle, mean))
+    # Not a bit is lost.
+    np.testing.assert_array_equal(numbers[:, :3].astype("float32")[:4], bundle.encode(files[:4]).mean)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.csv", "codes.csv.errors.csv"]
+
+
+@pytest.mark.parametrize("logvar", [False, True])
+def test_npz(encode, bundle, photos, logvar):
+    encoded = encode("codes.NPZ", logvar=logvar)
+    check_troubles(encoded, photos)
+    files, images = readable(photos)
+    with np.load(encoded.out, allow_pickle=False) as arrays:
+        assert sorted(arrays) == sorted(["file", "mean", *["logvar"] * logvar, "outside", "latent_names"])
+        assert arrays["file"].tolist() == files and arrays["latent_names"].tolist() == ["x", "y", "z2"]
+        assert arrays["mean"].dtype == np.float32 and arrays["outside"].dtype == bool
+        np.testing.assert_allclose(arrays["mean"], Linear().mean(images), atol=1e-5)
+        np.testing.assert_array_equal(arrays["outside"], bundle.outside(arrays["mean"]))
+        if logvar:
+            np.testing.assert_allclose(arrays["logvar"], Linear().logvar(images), atol=1e-5)
+
+
+def test_parquet(encode, bundle, photos):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    encoded = encode("codes.parquet", logvar=True)
+    check_troubles(encoded, photos)
+    files, images = readable(photos)
+    table = parquet.read_table(encoded.out).to_pydict()
+    assert list(table) == ["file", "x", "y", "z2", "logvar_x", "logvar_y", "logvar_z2", "outside"]
+    mean = np.stack([table[name] for name in ("x", "y", "z2")], axis=1)
+    np.testing.assert_allclose(mean, Linear().mean(images), atol=1e-5)
+    np.testing.assert_allclose(np.array(table["logvar_y"]), -1 - mean[:, 1], atol=1e-5)
+    assert table["file"] == files and table["outside"] == outside(bundle, mean).tolist()
+
+
+def test_a_bundle_without_data_gives_no_flag(photos, tmp_path):
+    write_bundle(tmp_path / "b", with_data=False)
+    for out in ("codes.csv", "codes.npz"):
+        encode_files(tmp_path / "b", photos, tmp_path / out, threads=1)
+    assert rows_of(tmp_path / "codes.csv")[0] == ["file", "z0", "z1", "z2"]
+    with np.load(tmp_path / "codes.npz") as arrays:
+        assert sorted(arrays) == ["file", "latent_names", "mean"]
+
+
+def test_tables_longer_than_a_block(encode, photos, monkeypatch):
+    whole = [encode(f"whole{suffix}", logvar=True).out.read_bytes() for suffix in (".csv", ".npz")]
+    monkeypatch.setattr(sys.modules["kerasvae.serving.encode_files"], "_ROWS_IN_MEMORY", 5)
+    assert [encode(f"blocks{suffix}", logvar=True).out.read_bytes() for suffix in (".csv", ".npz")] == whole
+
+
+def test_the_order_of_files_is_that_of_training(tmp_path):
+    for name in ("b/2.png", "b-1.png", "b.png", "a/c/9.png", "a/10.png", "a/9.PNG", "a.b/1.png", "ä/1.jpg", "B.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise(0)).save(tmp_path / name)
+    for name in (".hidden.png", "a/.hidden/1.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "b" / "up").symlink_to(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "c")
+    expected = [f"{tmp_path}/{file}" for file in FromFolder(tmp_path).files]
+    assert list(image_files_of([str(tmp_path)], True)) == expected
+    direct = [file for file in expected if os.path.dirname(file) == str(tmp_path)]
+    assert list(image_files_of([str(tmp_path)], False)) == direct and len(direct) == 3
+    # Files keep their place among folders, and their names.
+    given = [f"{tmp_path}/notes.txt", f"{tmp_path}/a", f"{tmp_path}/b.png"]
+    assert list(image_files_of(given, False)) == [given[0], f"{given[1]}/10.png", f"{given[1]}/9.PNG", given[2]]
+
+
+def test_files_by_name(encode, photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    for out in ("codes.csv", "codes.npz"):
+        encode(out, files=["00.png", Path("a/01.png"), "./00.png"])
+    encoded = encode(files=["00.png", Path("a/01.png"), "./00.png"])
+    assert [row[0] for row in rows_of(encoded.out)[1:]] == ["00.png", "a/01.png", "./00.png"]
+    assert encoded.broken == 0 and encoded.errors is None and not (encoded.out.parent / "codes.csv.errors.csv").exists()
+
+
+def test_an_earlier_report_does_not_outlive_its_run(encode, photos):
+    assert encode().errors.is_file()
+    assert encode(files=[photos / "00.png"]).errors is None
+    assert not encode(files=[photos / "00.png"]).out.with_name("codes.csv.errors.csv").exists()
+
+
+def test_names_that_are_no_text(encode, tmp_path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = [b"\xff.png", b'comma, "quote".png', b"line\nfeed.png", b"return\r.png", "é.png".encode()]
+    for name in names:
+        Image.fromarray(noise(1)).save(folder / os.fsdecode(name))
+    (folder / os.fsdecode(b"\xfe.png")).touch()
+    encoded = encode(files=[folder])
+    expected = sorted([r"\xff.png", 'comma, "quote".png', "line\nfeed.png", r"return\r.png", "é.png"], key=os.fsencode)
+    found = [Path(row[0]).name for row in rows_of(encoded.out)[1:]]
+    assert sorted(found, key=os.fsencode) == expected
+    assert rows_of(encoded.errors)[1][0].endswith(r"\xfe.png")
+    with np.load(encode("codes.npz", files=[folder]).out) as arrays:
+        assert [Path(file).name for file in arrays["file"]] == found
+
+
+def test_all_files_broken(encode, tmp_path):
+    (tmp_path / "a.png").write_text("no image")
+    for out in ("codes.csv", "codes.npz"):
+        encoded = encode(out, files=[tmp_path / "a.png"])
+        assert (encoded.count, encoded.broken) == (0, 1)
+    with np.load(encoded.out) as arrays:
+        assert arrays["file"].shape == (0,) and arrays["mean"].shape == (0, 3)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet"])
+@pytest.mark.parametrize("batches", [1, 3])
+def test_an_interrupted_run_ends_with_the_same_bytes(encode, photos, tmp_path, monkeypatch, suffix, batches):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    whole = encode(f"whole{suffix}", logvar=True)
+    monkeypatch.setattr(unfinished_codes, "_SECONDS_BETWEEN_COMMITS", 0.0)
+    call, calls = Bundle.encode_prepared, []
+
+    def interrupted(self, images):
+        calls.append(len(images))
+        if len(calls) > batches:
+            raise KeyboardInterrupt
+        return call(self, images)
+
+    monkeypatch.setattr(Bundle, "encode_prepared", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        encode(f"codes{suffix}", logvar=True)
+    assert not (tmp_path / f"codes{suffix}").exists()
+    with pytest.raises(
+        FileExistsError, match=rf"an interrupted run left {4 * batches} results in .*unfinished': go on"
+    ):
+        encode(f"codes{suffix}", logvar=True)
+    monkeypatch.setattr(Bundle, "encode_prepared", call)
+    encoded = encode(f"codes{suffix}", logvar=True, resume=True)
+    assert encoded.out.read_bytes() == whole.out.read_bytes()
+    assert encoded.errors.read_bytes() == whole.errors.read_bytes()
+    assert not list(tmp_path.glob("*.unfinished*"))
+
+
+KILLED = """
+import os, signal, sys
+from kerasvae.serving import Bundle, encode_files
+call, calls = Bundle.encode_prepared, []
+def killed(self, images):
+    calls.append(1)
+    if len(calls) == 6:  # the first is the bundle's test
+        os.kill(os.getpid(), signal.SIGKILL)
+    return call(self, images)
+Bundle.encode_prepared = killed
+sys.modules["kerasvae.serving.unfinished_codes"]._SECONDS_BETWEEN_COMMITS = 0.0
+encode_files(sys.argv[1], sys.argv[2], sys.argv[3], recursive=True, batch_size=4, threads=1)
+"""
+
+
+def test_a_killed_run_is_resumed(encode, bundle, photos, tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, str(bundle.path), str(photos), str(tmp_path / "codes.csv")],
+        env={**os.environ, "PYTHONPATH": str(Path(kerasvae.__file__).parents[1])},
+        capture_output=True,
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    with sqlite3.connect(f"file:{tmp_path / 'codes.csv.unfinished'}?immutable=1", uri=True) as database:
+        assert database.execute("select count(*) from results").fetchone() == (16,)
+    database.close()
+    encoded = encode(files=[str(photos)], resume=True)
+    check_troubles(encoded, photos)
+    assert encoded.out.read_bytes() == encode("whole.csv", files=[str(photos)]).out.read_bytes()
+
+
+def test_interrupted_between_the_last_result_and_the_file(encode, monkeypatch):
+    whole = encode("whole.csv").out.read_bytes()
+    write = code_files.write
+
+    def full(path, suffix, table):
+        write(path, suffix, table)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(code_files, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        encode()
+    monkeypatch.setattr(code_files, "write", write)
+    monkeypatch.delattr(Bundle, "encode_prepared")  # nothing is encoded again
+    assert encode(resume=True).out.read_bytes() == whole
+
+
+def test_a_disk_that_fills_up_costs_no_results(encode, monkeypatch, tmp_path):
+    whole = encode("whole.csv").out.read_bytes()
+    add = unfinished_codes.UnfinishedCodes.add
+
+    def in_little_room(self, results):
+        self._database.execute("pragma max_page_count = 1")  # as few as there are
+        add(self, [(np.zeros(5000, "float32"), None, None), *results] if self.done >= 8 else results)
+
+    monkeypatch.setattr(unfinished_codes.UnfinishedCodes, "add", in_little_room)
+    with pytest.raises(OSError, match=r"codes\.csv\.unfinished': database or disk is full"):
+        encode()
+    monkeypatch.setattr(unfinished_codes.UnfinishedCodes, "add", add)
+    assert encode(resume=True).out.read_bytes() == whole
+
+
+def test_resuming_another_run(encode, photos, tmp_path, monkeypatch):
+    def stop(self, images):
+        raise KeyboardInterrupt
+
+    whole = encode("whole.csv").out.read_bytes()
+    encode_prepared = Bundle.encode_prepared
+    calls = iter([encode_prepared, encode_prepared, stop])
+    monkeypatch.setattr(Bundle, "encode_prepared", lambda self, images: next(calls)(self, images))
+    with pytest.raises(KeyboardInterrupt):
+        encode()
+    monkeypatch.setattr(Bundle, "encode_prepared", encode_prepared)
+    for options, message in (
+        ({"batch_size": 5}, "began with batch_size 4, not 5"),
+        ({"logvar": True}, "began with logvar False, not True"),
+        ({"recursive": False}, "began with recursive True, not False"),
+        ({"files": [photos / "a"]}, "began with files"),
+        ({"pixel_limit": 10**6}, "began with pixel_limit 89478485, not 1000000"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            encode(resume=True, **options)
+    write_bundle(tmp_path / "other", Linear(seed=1))
+    with pytest.raises(ValueError, match=r"began with bundle 'small 1 \(.*\)', not 'small 1 \(.*\)'"):
+        encode_files(
+            tmp_path / "other", [photos], tmp_path / "codes.csv", batch_size=4, recursive=True, threads=2, resume=True
+        )
+    # What may differ, because no result depends on it.
+    assert encode(resume=True, threads=1, progress=False).out.read_bytes() == whole
+    assert encode(resume=True).out.read_bytes() == whole  # nothing to resume: from the start
+
+
+def test_a_list_without_results_is_made_again(encode, photos, tmp_path, monkeypatch):
+    def stop(self, images):
+        raise KeyboardInterrupt
+
+    encode_prepared = Bundle.encode_prepared
+    monkeypatch.setattr(Bundle, "encode_prepared", stop)
+    with pytest.raises(KeyboardInterrupt):
+        encode(files=[photos / "00.png"])
+    assert (tmp_path / "codes.csv.unfinished").is_file()
+    monkeypatch.setattr(Bundle, "encode_prepared", encode_prepared)
+    assert encode(files=[photos / "a"]).count == 8
+
+
+def test_two_runs_of_one_file(encode, tmp_path, bundle, photos):
+    unfinished = tmp_path / "codes.csv.unfinished"
+    with unfinished_codes.UnfinishedCodes(unfinished, {}, ["a.png"], resume=False):
+        with pytest.raises(OSError, match=r"codes\.csv\.unfinished': another process is writing it"):
+            encode()
+    unfinished.write_text("no database, but long enough to be read as the header of one: " + "x" * 100)
+    with pytest.raises(OSError, match=r"it is damaged \(file is not a database\); remove it to begin anew"):
+        encode(resume=True)
+
+
+def test_the_first_broken_file_may_end_the_run(encode, photos, tmp_path):
+    with pytest.raises(ImageError, match=r"03.png' cannot be used: image file is truncated"):
+        encode(on_error="stop")
+    assert not (tmp_path / "codes.csv").exists()
+    # It can be mended; here the rest is taken instead.
+    check_troubles(encode(resume=True), photos)
+
+
+def test_the_pixel_limit(encode, photos):
+    encoded = encode(files=[photos / "00.png"], pixel_limit=23)
+    assert encoded.first_broken[0][1] == "6 x 4 are more than 23 pixels"
+
+
+def test_few_images_wait_in_memory(encode, bundle, monkeypatch):
+    """However many files there are, no more are decoded than three batches ahead of the codes."""
+    preparation, ahead = type(bundle.preparation), []
+    read, encode_prepared, counts = preparation.read, Bundle.encode_prepared, {"read": 0, "encoded": 0}
+
+    def counted(self, *arguments):
+        counts["read"] += 1
+        return read(self, *arguments)
+
+    def slow(self, images):
+        ahead.append(counts["read"] - counts["encoded"])
+        counts["encoded"] += 4
+        return encode_prepared(self, images)
+
+    monkeypatch.setattr(preparation, "read", counted)
+    monkeypatch.setattr(Bundle, "encode_prepared", slow)
+    encode()
+    assert len(ahead) == 6 and max(ahead) <= 12
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"out": "codes.txt"}, ValueError, "out must end in .csv, .npz, .parquet"),
+        ({"out": "codes"}, ValueError, "out must end in"),
+        ({"out": "file/codes.csv"}, OSError, "out: cannot write"),
+        ({"out": "folder.csv"}, OSError, "out: .* is a folder, which no file replaces"),
+        ({"files": ["nowhere.png"]}, ValueError, "files: there is no file or folder 'nowhere.png'"),
+        ({"files": []}, ValueError, "files: there is no image"),
+        ({"files": ["{empty}"]}, ValueError, "files: there is no image in .*folder.csv; files ending in .png"),
+        ({"batch_size": 0}, ValueError, "batch_size must be an integer, at least 1"),
+        ({"threads": 0}, ValueError, "threads must be an integer, at least 1"),
+        ({"pixel_limit": -1}, ValueError, "pixel_limit must be an integer, at least 1"),
+        ({"on_error": "skip"}, ValueError, "on_error must be 'report' or 'stop', got 'skip'"),
+    ],
+)
+def test_arguments_that_are_refused(encode, tmp_path, options, error, message):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.csv").mkdir()
+    if options.get("files") == ["{empty}"]:
+        options = {"files": [tmp_path / "folder.csv"]}
+    with pytest.raises(error, match=message):
+        encode(**options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.csv"]
+
+
+def test_no_room_on_the_disk_is_told_before_the_work(encode, monkeypatch, tmp_path):
+    module = sys.modules["kerasvae.serving.encode_files"]
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000}))
+    monkeypatch.delattr(Bundle, "encode_prepared")
+    with pytest.raises(OSError, match="out: the codes of 23 files may take 0 MiB, and the disk of"):
+        encode()
+
+
+def test_parquet_without_pyarrow(encode, monkeypatch):
+    find_spec = code_files.importlib.util.find_spec
+    monkeypatch.setattr(
+        code_files.importlib.util, "find_spec", lambda name: None if name == "pyarrow" else find_spec(name)
+    )
+    with pytest.raises(ImportError, match=r"out: .parquet needs pyarrow, which is not installed"):
+        encode("codes.parquet", files=["nowhere.png"])
+
+
+def test_latents_with_the_name_of_a_column(photos, tmp_path):
+    write_bundle(tmp_path / "b", names=["x", "logvar_x", "file"])
+    with pytest.raises(ValueError, match="out: two columns would be named 'file'"):
+        encode_files(tmp_path / "b", photos, tmp_path / "codes.csv", threads=1)
+    assert encode_files(tmp_path / "b", photos, tmp_path / "codes.npz", logvar=True, threads=1).count == 7
+
+
+def test_members_of_an_archive_do_not_tell_the_time(encode):
+    with zipfile.ZipFile(encode("codes.npz").out) as archive:
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_paths_that_are_no_text_are_kept(tmp_path):
+    with unfinished_codes.UnfinishedCodes(tmp_path / "a", {"files": ["\udcff"]}, ["\udcff"], resume=False) as results:
+        assert list(results.batches(10)) == [["\udcff"]]
+        results.add([(np.zeros(3), None, None)])
+    database = sqlite3.connect(tmp_path / "a")
+    assert json.loads(database.execute("select content from settings").fetchone()[0]) == {"files": ["\udcff"]}
+    database.close()
+    with unfinished_codes.UnfinishedCodes(tmp_path / "a", {"files": ["\udcff"]}, [], resume=True) as results:
+        assert (results.count, results.done) == (1, 1)
