@@ -3,37 +3,102 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
-from kerasvae_command.options import run_folder
+from kerasvae_command.options import flag, listed, run_folder
 
 FORMATS = ("onnx", "tf_saved_model")
+BUNDLE = "bundle"
+BUNDLE_FORMATS = ("onnx", "saved_model", "tflite")
+# Options of --format bundle alone, with their defaults.
+ONLY_OF_BUNDLES = {
+    "formats": BUNDLE_FORMATS,
+    "name": None,
+    "bundle_version": "1",
+    "description": "",
+    "with_data": True,
+}
+NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}")
 
 
 def add(commands) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "export",
-        help="export the encoder of a run for serving",
+        help="export the encoder of a run, or a bundle with all that serving it takes",
         description="Write a run's encoder for serving: uint8 images in, mean and logvar out. It is checked against "
-        "the model, and described in a JSON file beside it.",
+        "the model, and described in a JSON file beside it. With --format bundle a folder with encoder and decoder, "
+        "the range of each latent and the factor that it tracks over the run's data, the scores of `kerasvae score` "
+        "and a model card, which `kerasvae encode` and `kerasvae serve` open.",
         allow_abbrev=False,
     )
     parser.add_argument("folder", type=run_folder, help="of the run")
-    parser.add_argument("--format", required=True, choices=FORMATS)
-    parser.add_argument("--out", type=Path, metavar="PATH", help="default encoder.onnx or encoder in the run's folder")
+    parser.add_argument("--format", required=True, choices=(*FORMATS, BUNDLE))
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH", help="default encoder.onnx, encoder or bundle in the run's folder"
+    )
+    bundles = parser.add_argument_group("of a bundle alone")
+    # Absent where they are not given, so that it is known whether they were.
+    absent = {"default": argparse.SUPPRESS}
+    bundles.add_argument(
+        "--formats", nargs="+", choices=BUNDLE_FORMATS, help="default all; onnx is what serving needs", **absent
+    )
+    bundles.add_argument(
+        "--name", type=name, metavar="NAME", help="that servers show (default the name of the run's folder)", **absent
+    )
+    bundles.add_argument(
+        "--bundle-version", type=name, metavar="VERSION", help="that servers show (default 1)", **absent
+    )
+    bundles.add_argument("--description", metavar="TEXT", help="for the model card", **absent)
+    bundles.add_argument(
+        "--no-data",
+        dest="with_data",
+        action="store_false",
+        help="without the run's data, and so without ranges and factors of the latents",
+        **absent,
+    )
     return parser
 
 
+def name(text) -> str:
+    """A type for argparse: the name or version of a bundle."""
+    if not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"must be 1 to 100 of the characters A-Z a-z 0-9 . _ -, the first no dot, got {text!r}"
+        )
+    return text
+
+
 def check(values: dict) -> dict:
-    out = values["out"]
-    if out is None:
-        out = values["folder"] / ("encoder.onnx" if values["format"] == "onnx" else "encoder")
-    if values["format"] == "onnx" and out.suffix != ".onnx":
-        raise ValueError(f"--out must end in .onnx for --format onnx, got {str(out)!r}")
-    return {**values, "out": out}
+    folder, format, out = values["folder"], values["format"], values["out"]
+    if format != BUNDLE:
+        for option in ONLY_OF_BUNDLES:
+            if option in values:
+                shown = "--no-data" if option == "with_data" else flag(option)
+                raise ValueError(f"{shown} is only for --format {BUNDLE}, not {listed([format])}")
+        out = folder / ("encoder.onnx" if format == "onnx" else "encoder") if out is None else out
+        if format == "onnx" and out.suffix != ".onnx":
+            raise ValueError(f"--out must end in .onnx for --format onnx, got {str(out)!r}")
+        return {**values, "out": out}
+    values = {**ONLY_OF_BUNDLES, **values, "out": folder / "bundle" if out is None else out}
+    if values["name"] is None:
+        values["name"] = folder.resolve().name
+        if not NAME.fullmatch(values["name"]):
+            raise ValueError(
+                f"--name must be given, as the run's folder is called {values['name']!r}, and servers take names of 1 "
+                "to 100 of the characters A-Z a-z 0-9 . _ -, the first no dot"
+            )
+    return values
 
 
 def run(values: dict) -> None:
-    from kerasvae import cli
+    if values["format"] == BUNDLE:
+        from kerasvae.cli.export import export_bundle
 
-    cli.export(**values)
+        values = dict(values)
+        del values["format"]
+        export_bundle(version=values.pop("bundle_version"), **values)
+    else:
+        from kerasvae import cli
+
+        cli.export(**values)

@@ -54,6 +54,7 @@ class FromFolder(FromArrays):
     Attributes:
         files: path, relative to the folder, of each index's image, a tuple of str.
         skipped: dict of path to reason, of what `on_error="skip"` left out.
+        fit, background: as given; serving prepares files alike.
         factor_values, rows, complete: as for `FromArrays`.
 
     Orientation follows EXIF, 16 bits become 8, CMYK becomes RGB, and of several frames or pages the first is taken.
@@ -124,6 +125,7 @@ class FromFolder(FromArrays):
         if troubles:
             warnings.warn(_report(folder, troubles, on_error), UserWarning, stacklevel=2)
         self.path, self.skipped = folder, dict(sorted(troubles.items()))
+        self.fit, self.background = fit, int(background)
         factors = None
         if table is not None:
             factors = {name: _numbers_if_all_are([table[file][k] for file in files]) for k, name in enumerate(names)}

@@ -1,0 +1,228 @@
+"""A model's two networks, from pixels and to pixels: written in a serving format, run from there, and compared."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import os
+import warnings
+
+import keras
+import numpy as np
+from keras import layers
+
+from kerasvae.models.images import center_and_scale, standardize
+
+SAVED_MODEL_SIGNATURES = {"encode": "serving_default", "decode": "decode"}
+# What each format needs beside Keras: to be written, and to be run when it is compared with the model.
+_PACKAGES = {
+    "onnx": ("onnxruntime", "onnx", "tf2onnx"),
+    "tf_saved_model": ("tensorflow",),
+    "saved_model": ("tensorflow",),
+    "tflite": ("tensorflow",),
+}
+_VERSIONED = ("kerasvae", "keras", "numpy", "tensorflow", "jax", "tf2onnx", "onnx", "onnxruntime")
+
+
+def check_can_write(argument: str, format: str) -> None:
+    """Unless this backend can write the format and its packages are there.
+
+    Raises:
+        ValueError: naming `argument` for a backend that cannot.
+        ImportError: naming the extra that brings the package.
+    """
+    backend = keras.config.backend()
+    if backend == "torch" or (backend != "tensorflow" and format not in ("tf_saved_model", "saved_model")):
+        raise ValueError(
+            f"{argument} {format!r} cannot be written from the {backend} backend: save the model as .keras, load it "
+            "under KERAS_BACKEND=tensorflow and export it there"
+        )
+    for package in _PACKAGES[format]:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ImportError(f"{argument} {format!r} needs {package}: pip install 'kerasvae[export]'") from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that had a part in an artefact, of those that are installed."""
+    found = {}
+    for package in _VERSIONED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def float32_copy(network) -> keras.Model:
+    """The network with the same weights, computing in float32: ONNX runtimes lack kernels for bfloat16."""
+
+    def copy(layer):
+        config = layer.get_config()
+        return type(layer).from_config({**config, "dtype": "float32"} if "dtype" in config else config)
+
+    copied = keras.models.clone_model(network, clone_function=copy, recursive=True)
+    copied.set_weights(network.get_weights())
+    return copied
+
+
+def _in_float32(network) -> bool:
+    return all(layer.compute_dtype == "float32" for layer in network.layers)
+
+
+def expected_codes(model, network, images) -> dict[str, np.ndarray]:
+    """What an exported encoder must give for uint8 images: `{"mean", "logvar"}`, float32 (n, latents).
+
+    Args:
+        model: the model.
+        network: `float32_copy` of its encoder, which takes its place where that computes in another precision.
+        images: uint8 (n, height, width, channels).
+    """
+    if _in_float32(model.encoder):
+        mean, logvar = model.encode(images, return_logvar=True)
+        return {"mean": mean, "logvar": logvar}
+    outputs = model.run_network(network, standardize(images, model.pixel_mean, model.pixel_std))
+    return {name: outputs[name] for name in ("mean", "logvar")}
+
+
+def expected_pixels(model, network, latents) -> dict[str, np.ndarray]:
+    """What an exported decoder must give for codes: `{"image"}`, float64 (n, height, width, channels), 0..255.
+
+    Args:
+        model: the model.
+        network: `float32_copy` of its decoder, used as in `expected_codes`.
+        latents: float32 (n, latents).
+    """
+    if _in_float32(model.decoder):
+        image = model.decode(latents)
+    else:
+        image = model.run_network(network, latents)
+        link = getattr(model.reconstruction, "expected_image", None)
+        image = image if link is None else keras.ops.convert_to_numpy(link(image))
+    image = (image * np.asarray(model.pixel_std, "float64") + np.asarray(model.pixel_mean, "float64")) * 255.0
+    return {"image": np.clip(image, 0.0, 255.0)}
+
+
+def encoder_from_pixels(model, network, input_dtype: str) -> keras.Model:
+    """A functional model from `image`, pixels 0..255, to the two heads of `network`, `mean` and `logvar`."""
+    image = layers.Input(model.image_shape, dtype=input_dtype, name="image")
+    center, scale = center_and_scale(model.pixel_mean, model.pixel_std)
+    centered = layers.Rescaling(1.0, (-center).tolist(), dtype="float32", name="center")(image)
+    standardized = layers.Rescaling(scale.tolist(), dtype="float32", name="scale")(centered)
+    outputs = network(standardized)
+    heads = {name: layers.Identity(dtype="float32", name=name)(outputs[name]) for name in ("mean", "logvar")}
+    servable = keras.Model({"image": image}, heads, name="encoder")
+    # Keras exports to ONNX only what has been called.
+    servable({"image": np.zeros((1, *model.image_shape), input_dtype)})
+    return servable
+
+
+def decoder_to_pixels(model, network) -> keras.Model:
+    """A functional model from `latents` to `image`, pixels 0..255: clipped, not rounded."""
+    latents = layers.Input((model.latents,), dtype="float32", name="latents")
+    image = network(latents)
+    if hasattr(model.reconstruction, "expected_image"):
+        image = _ExpectedImage(model.reconstruction, dtype="float32", name="expected_image")(image)
+    scale, offset = (255.0 * np.asarray(constant, "float64") for constant in (model.pixel_std, model.pixel_mean))
+    image = layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name="pixels")(image)
+    image = layers.ReLU(max_value=255.0, dtype="float32", name="image")(image)
+    servable = keras.Model({"latents": latents}, {"image": image}, name="decoder")
+    servable({"latents": np.zeros((1, model.latents), "float32")})
+    return servable
+
+
+class _ExpectedImage(layers.Layer):
+    """The image that a loss's predictions stand for; a layer, as the loss need not be made of `keras.ops`."""
+
+    def __init__(self, reconstruction, **kwargs):
+        super().__init__(**kwargs)
+        self.reconstruction = reconstruction
+
+    def call(self, predicted):
+        return self.reconstruction.expected_image(predicted)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def write_network(network, path, format: str) -> None:
+    """Write one network; `format` is as for `keras.Model.export`, and `path` has the suffix that it asks for."""
+    with _quiet():
+        network.export(path, format=format, verbose=False)
+
+
+def write_saved_model(encoder, decoder, path) -> None:
+    """Write both networks as one TensorFlow SavedModel with the signatures of `SAVED_MODEL_SIGNATURES`."""
+    archive = keras.export.ExportArchive()
+    if keras.config.backend() == "jax":
+        # All before the first signature, which there takes all that is tracked as arguments. On TensorFlow a signature
+        # finds its variables itself, and those that are tracked are stored twice.
+        archive.track(encoder)
+        archive.track(decoder)
+    with _quiet():
+        for signature, network in zip(SAVED_MODEL_SIGNATURES.values(), (encoder, decoder), strict=True):
+            ((name, tensor),) = network.input.items()
+            spec = keras.InputSpec(shape=tensor.shape, dtype=tensor.dtype, name=name)
+            archive.add_endpoint(signature, network.__call__, [{name: spec}])
+        archive.write_out(os.fspath(path), verbose=False)
+
+
+@contextlib.contextmanager
+def _quiet():
+    with warnings.catch_warnings():
+        # The converters warn of each other's and NumPy's deprecations, which no user of ours can mend.
+        warnings.simplefilter("ignore")
+        yield
+
+
+def run_onnx(path, inputs: dict) -> dict[str, np.ndarray]:
+    """Outputs by name of an ONNX file for inputs by name."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def run_saved_model(path, inputs: dict, signature: str = "serving_default") -> dict[str, np.ndarray]:
+    """Outputs by name of one signature of a TensorFlow SavedModel for inputs by name."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(os.fspath(path))
+    return {name: value.numpy() for name, value in loaded.signatures[signature](**inputs).items()}
+
+
+def run_tflite(path, inputs: dict) -> dict[str, np.ndarray]:
+    """Outputs by name of a LiteRT (TensorFlow Lite) file for inputs by name, any batch size."""
+    with _quiet():
+        try:
+            # The successor of TensorFlow's own interpreter, where it is installed.
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:
+            import tensorflow as tf
+
+            Interpreter = tf.lite.Interpreter  # noqa: N806
+        return dict(Interpreter(os.fspath(path)).get_signature_runner()(**inputs))
+
+
+def largest_difference(artefact: str, outputs: dict, expected: dict, tolerance: float) -> float:
+    """The largest absolute difference of an artefact's outputs from those expected.
+
+    Args:
+        artefact: what to call it.
+        outputs, expected: arrays by name.
+        tolerance: allowed, relative to 1 + the largest absolute value expected of an output.
+
+    Raises:
+        RuntimeError: naming the artefact and the output that differs by more.
+    """
+    largest = 0.0
+    for name, values in expected.items():
+        if name not in outputs or outputs[name].shape != values.shape:
+            shape = outputs[name].shape if name in outputs else "nothing"
+            raise RuntimeError(f"{artefact} does not reproduce the model: {name} is {shape}, not {values.shape}")
+        difference = float(np.abs(outputs[name] - values).max())
+        if not difference <= tolerance * (1 + float(np.abs(values).max())):
+            raise RuntimeError(f"{artefact} does not reproduce the model: {name} differs by {difference:.3g}")
+        largest = max(largest, difference)
+    return largest

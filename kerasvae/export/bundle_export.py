@@ -1,0 +1,324 @@
+"""Bundles: a folder with all that serving a trained model takes, complete and checked, or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import math
+import numbers
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from kerasvae import files
+from kerasvae.datasets import FromArrays
+from kerasvae.datasets.ground_truth import GroundTruthData
+from kerasvae.export import model_card
+from kerasvae.export.artefacts import (
+    SAVED_MODEL_SIGNATURES,
+    check_can_write,
+    decoder_to_pixels,
+    encoder_from_pixels,
+    expected_codes,
+    expected_pixels,
+    float32_copy,
+    largest_difference,
+    run_onnx,
+    run_saved_model,
+    run_tflite,
+    versions,
+    write_network,
+    write_saved_model,
+)
+from kerasvae.export.bundle_description import description_of_data, description_of_model, interface
+from kerasvae.export.bundle_folder import check_name, check_place, stated_files, verify
+from kerasvae.export.encoder_export import (
+    check_model,
+    checked_test_images,
+    description_of_test,
+    encoded,
+)
+from kerasvae.export.latent_summary import RANGE_QUANTILES, empty_summary, latent_summary
+from kerasvae.serving.manifest import DECODER, ENCODER, FILE_NAME, FORMAT, FORMAT_VERSION
+
+BUNDLE_FORMATS = ("onnx", "saved_model", "tflite")
+SAVED_MODEL, TFLITE = "saved_model", "encoder.tflite"
+_BATCH, _MOST_TEST_IMAGES, _LARGEST_TOLERANCE = 256, 16, 0.01
+
+
+def bundle(
+    model,
+    path,
+    data=None,
+    *,
+    formats=BUNDLE_FORMATS,
+    name: str | None = None,
+    version: str = "1",
+    description: str = "",
+    scores=None,
+    images=None,
+    samples: int = 10_000,
+    seed: int = 0,
+    tolerance: float = 1e-4,
+    progress: bool = True,
+) -> Path:
+    """Write a bundle: a folder that `kerasvae.serving` opens without Keras, and that says what the model is.
+
+    It holds `encoder.onnx` (input `image`, uint8 pixels; outputs `mean` and `logvar`) and `decoder.onnx` (input
+    `latents`; output `image`, float32 pixels 0..255, clipped, not rounded), `saved_model` with both as the signatures
+    `serving_default` and `decode`, `encoder.tflite`, the model card `README.md` with its pictures, and `bundle.json`:
+    shapes, preprocessing, for each latent its KL, range and the factor that it tracks, scores, objective, loss, β in
+    both forms, versions, hashes of all files, and test vectors. All compute in float32 and take any batch size.
+
+    All is written to a temporary folder, each artefact is compared with the model, the whole is opened and tested in a
+    process without Keras, and only then does it take the place of what was at `path`.
+
+    Args:
+        model: a trained model of this package, of images with 1 or 3 channels.
+        path: of the folder. An earlier bundle there is replaced as a whole; any other folder is not.
+        data: what the statistics of the latents and the pictures are of: a ground-truth data set, with or without
+            factors, or uint8 images (n, height, width, channels). None (default): the bundle states none, and encodes
+            without telling which codes are unusual. Of a `FromFolder`, how its files were brought to size is stated
+            and done alike in serving.
+        formats: any of "onnx" (which `kerasvae.serving` needs), "saved_model" and "tflite"; default all. JAX writes
+            "saved_model" alone and Torch none: save the model as `.keras` and load it under TensorFlow.
+        name: that servers show, 1 to 100 of A-Z a-z 0-9 . _ - and no dot first. Default: the folder's.
+        version: of the same form. Default "1".
+        description: of the model, for people, any text. Default: empty.
+        scores: `kerasvae.metrics.Evaluation`, or {name: number}, that the bundle states. Default: none. Numbers that
+            are not finite become null.
+        images: uint8 test images (n, height, width, channels), n from 1 to 16, kept in the bundle with their codes and
+            reconstructions. Default: 4 from `data`, or of random pixels.
+        samples: the most images that statistics are taken over, at least 1; of larger data as many are drawn, without
+            repetition. Default 10 000.
+        seed: of that draw, and of the pictures' images; an integer, at least 0.
+        tolerance: largest difference allowed between artefact and model, relative to 1 + the largest output (pixels
+            0..255 of the decoder), above 0 and at most 0.01. Kept for the reader's test.
+        progress: show what is being done when stderr is a terminal. Default True.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: for an argument not allowed, or a backend that cannot write a format.
+        ImportError: when a format's packages are missing (`pip install kerasvae[export]`).
+        RuntimeError: when an artefact does not reproduce the model, or the bundle does not pass its test; it is not
+            kept.
+        OSError: when `path` cannot be written.
+
+    Example:
+
+    ```python
+    kv.export.bundle(model, "bundles/squares", data, scores=kv.metrics.evaluate(model.encode, data, ["mig"]))
+    codes = kv.serving.Bundle("bundles/squares").encode(images)
+    ```
+    """
+    path = Path(path).absolute()
+    name = check_name("name (default the folder's)", path.name) if name is None else check_name("name", name)
+    check_name("version", version)
+    formats = _check_arguments(model, formats, description, samples, seed, tolerance)
+    scores = _checked_scores(scores)
+    data = _checked_data(model, data)
+    indices = None if data is None else _sample(len(data), samples, seed)
+    if images is None and data is not None:
+        images = data.images(indices[np.unique(np.linspace(0, len(indices) - 1, 4).round().astype(int))])
+    images = checked_test_images(model, images, _MOST_TEST_IMAGES)
+    check_place(path)
+    encoder, decoder = float32_copy(model.encoder), float32_copy(model.decoder)
+
+    with files.replacing(path) as folder, _Stages(progress, len(formats) + 3) as stage:
+        folder.mkdir()
+        stage("Encoding the data")
+        summary = empty_summary(model.latents) if data is None else _summary(model, encoder, data, indices, seed, stage)
+        codes = expected_codes(model, encoder, images)
+        pixels = expected_pixels(model, decoder, codes["mean"])
+        networks = encoder_from_pixels(model, encoder, "uint8"), decoder_to_pixels(model, decoder)
+        differences = {}
+        for format in formats:
+            stage(f"Writing and checking {format}")
+            differences |= _WRITERS[format](folder, networks, images, codes, pixels, tolerance)
+        manifest = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "name": name,
+            "version": version,
+            "description": description,
+            "files": {},
+            **interface(model, data),
+            "latent_summary": summary,
+            "range_quantiles": list(map(str, RANGE_QUANTILES)),
+            "data": None if data is None else description_of_data(data, len(indices)),
+            "scores": scores,
+            "model": description_of_model(model),
+            "versions": versions(),
+            "created": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "differences": differences,
+            "test": {
+                **description_of_test(images, codes),
+                "latents": codes["mean"].tolist(),
+                "decoded": encoded(pixels["image"].astype("<f4")),
+                "tolerance": float(tolerance),
+            },
+        }
+        stage("Drawing the model card")
+        model_card.write(folder, manifest, model, data, indices, images, seed)
+        manifest["files"] = stated_files(folder)
+        files.write_json(folder / FILE_NAME, manifest)
+        stage("Testing the bundle without Keras")
+        verify(folder)
+    return path
+
+
+def _write_onnx(folder, networks, images, codes, pixels, tolerance) -> dict[str, float]:
+    differences = {}
+    inputs = {"image": images}, {"latents": codes["mean"]}
+    for file, network, given, expected in zip((ENCODER, DECODER), networks, inputs, (codes, pixels), strict=True):
+        write_network(network, folder / file, "onnx")
+        differences[file] = _difference(file, lambda x, at=folder / file: run_onnx(at, x), given, expected, tolerance)
+    return differences
+
+
+def _write_saved_model(folder, networks, images, codes, pixels, tolerance) -> dict[str, float]:
+    place, differences = folder / SAVED_MODEL, {}
+    write_saved_model(*networks, place)
+    for signature, given, expected in zip(
+        SAVED_MODEL_SIGNATURES.values(), ({"image": images}, {"latents": codes["mean"]}), (codes, pixels), strict=True
+    ):
+        artefact = f"{SAVED_MODEL}/{signature}"
+        differences[artefact] = _difference(
+            artefact, lambda x, signature=signature: run_saved_model(place, x, signature), given, expected, tolerance
+        )
+    return differences
+
+
+def _write_tflite(folder, networks, images, codes, pixels, tolerance) -> dict[str, float]:
+    write_network(networks[0], folder / TFLITE, "litert")
+    return {TFLITE: _difference(TFLITE, lambda x: run_tflite(folder / TFLITE, x), {"image": images}, codes, tolerance)}
+
+
+_WRITERS = {"onnx": _write_onnx, "saved_model": _write_saved_model, "tflite": _write_tflite}
+
+
+def _difference(artefact: str, run, inputs: dict, expected: dict, tolerance: float) -> float:
+    """The largest difference of an artefact from the model, of the whole batch and of its first image alone."""
+    return max(
+        largest_difference(
+            artefact,
+            run({name: values[:count] for name, values in inputs.items()}),
+            {name: values[:count] for name, values in expected.items()},
+            tolerance,
+        )
+        for count in (None, 1)
+    )
+
+
+def _summary(model, network, data, indices, seed, stage) -> list[dict]:
+    batches = [indices[start : start + _BATCH] for start in range(0, len(indices), _BATCH)]
+    found = []
+    for number, batch in enumerate(batches):
+        stage.part(number / len(batches))
+        found.append(expected_codes(model, network, data.images(batch)))
+    mean, logvar = (np.concatenate([codes[name] for codes in found]) for name in ("mean", "logvar"))
+    for codes in (mean, logvar):
+        if not np.isfinite(codes).all():
+            raise ValueError(
+                f"model: it gives codes that are not finite for {int((~np.isfinite(codes)).any(1).sum())} "
+                f"of {len(codes)} images of the data"
+            )
+    factors = data.factors(indices) if data.factor_names else None
+    return latent_summary(mean, logvar, factors, data.factor_names, seed=seed)
+
+
+def _sample(count: int, samples: int, seed: int) -> np.ndarray:
+    if count <= samples:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, size=samples, replace=False))
+
+
+def _check_arguments(model, formats, description, samples, seed, tolerance) -> tuple[str, ...]:
+    """The formats in their order; see `bundle` for what is raised."""
+    check_model(model)
+    if model.image_shape[-1] not in (1, 3):
+        raise ValueError(
+            f"model: a bundle serves images of 1 channel (grey) or 3 (RGB), the model's have {model.image_shape[-1]}; "
+            "kerasvae.export.encoder takes any"
+        )
+    if isinstance(formats, str) or not formats or not set(formats) <= set(BUNDLE_FORMATS):
+        raise ValueError(f"formats must be a list of any of {', '.join(BUNDLE_FORMATS)}, got {formats!r}")
+    if not isinstance(description, str) or len(description) > 100_000:
+        raise ValueError(f"description must be text of at most 100 000 characters, got {str(description)[:50]!r}")
+    for argument, value, least in (("samples", samples, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+            raise ValueError(f"{argument} must be an integer, at least {least}, got {value!r}")
+    if (
+        isinstance(tolerance, bool)
+        or not isinstance(tolerance, numbers.Real)
+        or not 0 < tolerance <= _LARGEST_TOLERANCE
+    ):
+        raise ValueError(f"tolerance must be a number above 0 and at most {_LARGEST_TOLERANCE}, got {tolerance!r}")
+    formats = tuple(format for format in BUNDLE_FORMATS if format in formats)
+    for format in formats:
+        check_can_write("formats:", format)
+    return formats
+
+
+def _checked_scores(scores) -> dict | None:
+    if scores is None:
+        return None
+    if not isinstance(scores, Mapping) or not all(isinstance(name, str) for name in scores):
+        raise ValueError(f"scores must be an Evaluation or {{name: number}}, got {scores!r}")
+    try:
+        values = {name: float(score) for name, score in scores.items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"scores must be an Evaluation or {{name: number}}, got {scores!r}") from error
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def _checked_data(model, data):
+    """The data as a data set, or None; ValueError for what is none, or does not fit the model."""
+    if data is None:
+        return None
+    if isinstance(data, np.ndarray):
+        try:
+            data = FromArrays(data)
+        except ValueError as error:
+            raise ValueError(f"data: {error}") from error
+    if not isinstance(data, GroundTruthData):
+        raise ValueError(
+            "data must be a data set of kerasvae.datasets, such as FromArrays(images), or uint8 images (n, height, "
+            f"width, channels), got {type(data).__name__}"
+        )
+    if tuple(data.image_shape) != tuple(model.image_shape):
+        raise ValueError(
+            f"data: its images are {tuple(data.image_shape)}, the model's {tuple(model.image_shape)} (height, width, "
+            "channels)"
+        )
+    return data
+
+
+class _Stages(contextlib.AbstractContextManager):
+    """A bar on stderr that says what is being done: called at the beginning of each stage."""
+
+    def __init__(self, show: bool, count: int):
+        console = Console(stderr=True)
+        self._progress = Progress(console=console, transient=True, disable=not (show and console.is_terminal))
+        self._task = self._progress.add_task("Checking", total=count)
+        self._begun = 0
+
+    def __enter__(self):
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._progress.stop()
+
+    def __call__(self, what: str) -> None:
+        self._progress.update(self._task, description=what, completed=self._begun)
+        self._begun += 1
+
+    def part(self, share: float) -> None:
+        """How much of the stage at hand is done, 0..1."""
+        self._progress.update(self._task, completed=self._begun - 1 + share)
