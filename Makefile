@@ -2,15 +2,17 @@
 # make test       the tests on TensorFlow
 # make test-jax   the tests that need no particular backend, on JAX, in an environment of their own
 # make test-torch the same on Torch
+# make serve      serves the bundle of `make run`, in an environment without Keras and TensorFlow
+# make test-serve the tests of the server, in the same
 # Each builds its environment when it is missing or when setup.cfg changed. PYTHON=... names the interpreter.
 
-.PHONY: run test test-jax test-torch lint clean
+.PHONY: run test test-jax test-torch serve test-serve lint clean
 .DELETE_ON_ERROR:
 
 # A worker a processor; each takes about 1 GB.
 WORKERS = -n auto --maxprocesses 4
-# What knows no backend (scores are NumPy, studies call what the other tests cover) is tested once.
-WITH_A_BACKEND = --ignore=tests/metrics --ignore=tests/tuning
+# What knows no backend (scores, results and serving are NumPy, searches call what the other tests cover) is tested once.
+WITH_A_BACKEND = --ignore=tests/metrics --ignore=tests/tuning --ignore=tests/serving --ignore=tests/analysis/study
 
 run: .venv/installed
 	.venv/bin/python recipes/quickstart.py $(RUN_ARGS)
@@ -25,11 +27,20 @@ test-jax: .venv-jax/installed
 test-torch: .venv-torch/installed
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(WORKERS) $(WITH_A_BACKEND) $(TEST_ARGS)
 
+serve: .venv-serve/installed
+	@test -f runs/quickstart/bundle/bundle.json || { \
+	  echo "There is no runs/quickstart/bundle yet: make run writes it." >&2; exit 1; }
+	.venv-serve/bin/kerasvae serve runs/quickstart/bundle $(SERVE_ARGS)
+
+test-serve: .venv-serve/installed
+	.venv-serve/bin/python -m pytest tests/serving/test_server*.py tests/serving/test_bundle.py \
+	  tests/serving/test_manifest.py $(TEST_ARGS)
+
 lint: .venv/installed
 	.venv/bin/ruff check .
 
 clean:
-	rm -rf .venv .venv-jax .venv-torch
+	rm -rf .venv .venv-jax .venv-torch .venv-serve
 
 .venv/installed: EXTRAS = test,export
 .venv-jax/installed: EXTRAS = test,jax
@@ -46,4 +57,20 @@ clean:
 	echo "Building $(@D) with $$("$$python" --version) for kerasvae[$(EXTRAS)]: some minutes and about 2 GB, once."; \
 	rm -rf $(@D) && "$$python" -m venv $(@D) && \
 	$(@D)/bin/python -m pip install --disable-pip-version-check --progress-bar on -e '.[$(EXTRAS)]' && \
+	touch $@
+
+# The requirements of the extras alone, without those of the package, which bring TensorFlow.
+.venv-serve/installed: setup.cfg pyproject.toml
+	@python=; for candidate in $(PYTHON) python3 python3.12 python3.11 python; do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' >/dev/null 2>&1; \
+	  then python=$$candidate; break; fi; done; \
+	if [ -z "$$python" ]; then \
+	  echo "kerasvae serve needs Python 3.11 or 3.12 and found none; name one with: make PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; fi; \
+	echo "Building $(@D) with $$("$$python" --version) for kerasvae serve: minutes and about 500 MB, once."; \
+	rm -rf $(@D) && "$$python" -m venv $(@D) && \
+	$(@D)/bin/python -c 'import configparser; setup = configparser.ConfigParser(); setup.read("setup.cfg"); \
+	extras = setup["options.extras_require"]; print(extras["serve"], extras["serve-test"])' > $(@D)/requirements.txt && \
+	$(@D)/bin/python -m pip install --disable-pip-version-check --progress-bar on -r $(@D)/requirements.txt && \
+	$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps -e . && \
 	touch $@

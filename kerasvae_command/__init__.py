@@ -11,7 +11,7 @@ import os
 import re
 import sys
 
-from kerasvae_command import encode, experiment, export, factor_importance, loss_audit, results, score, train
+from kerasvae_command import encode, experiment, export, factor_importance, loss_audit, results, score, serve, train
 from kerasvae_command.options import Parser, listed
 
 COMMANDS = {
@@ -19,6 +19,7 @@ COMMANDS = {
     "score": score,
     "export": export,
     "encode": encode,
+    "serve": serve,
     "factor-importance": factor_importance,
     "loss-audit": loss_audit,
     "experiment": experiment,

@@ -8,6 +8,7 @@ and in the β that goes with it. A few minutes on two CPU cores.
 
 import argparse
 import functools
+import importlib.util
 import shutil
 import sys
 from pathlib import Path
@@ -62,7 +63,7 @@ def show(console, scores, out, seed):
         table.add_row(type(RUNS[name][0]).__name__, f"{RUNS[name][1]:g}", *numbers)
     console.print(table)
     console.print(f"In {out}/: scores.json, pictures (latent_grid.png first), mse/ and boxblur/ with model.keras and")
-    console.print("history.csv, and encoder/, the second model's encoder as a TensorFlow SavedModel.")
+    console.print("history.csv, and bundle/, the second model ready to be served (make serve).")
     console.print("Next: --seed 2; recipes/tune.py for β × latents × seed; `kerasvae train --help` for full-size runs.")
 
 
@@ -115,7 +116,12 @@ def main():
         kv.plots.reconstructions(model, IMAGES[::9], stretch=True, path=out / f"{name}_reconstructions.png")
         kv.plots.latent_traversals(model, IMAGES[[27, *range(64)]], stretch=True, path=out / f"{name}_traversals.png")
         kv.plots.kl_bars(model, IMAGES, path=out / f"{name}_kl.png")
-    kv.export.encoder(models["boxblur"], out / "encoder", images=IMAGES[:4])
+    # Only what `pip install kerasvae[export]` brings can write the other two.
+    formats = kv.export.BUNDLE_FORMATS if importlib.util.find_spec("tf2onnx") else ("saved_model",)
+    kv.export.bundle(
+        models["boxblur"], out / "bundle", DATA, formats=formats, name="quickstart", images=IMAGES[:4],
+        scores={name: scores["boxblur"][name] for name in ("mig", "dci")},
+    )  # fmt: skip
     kv.files.write_json(out / "scores.json", scores)
     show(console, scores, out, seed)
 

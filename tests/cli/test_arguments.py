@@ -32,11 +32,12 @@ NEW = ["train", "--out", "{new}", "--steps", "8"]
 VAE, PAIRS = [*NEW, "--objective", "vae"], [*NEW, "--objective", "adagvae"]
 RAMP = "must be a number, or a ramp START:STOP:STEPS"
 HELPS = {
-    (): "{train,score,export,encode,factor-importance,loss-audit,experiment,results}",
+    (): "{train,score,export,encode,serve,factor-importance,loss-audit,experiment,results}",
     ("train",): "--steps-per-execution",
     ("score",): "--test-samples",
     ("export",): "tf_saved_model",
     ("encode",): "--pixel-limit",
+    ("serve",): "--batch-delay-ms",
     ("factor-importance",): "--protocol",
     ("factor_importance",): "--protocol",
     ("loss-audit",): "--radii",
@@ -46,7 +47,7 @@ HELPS = {
     ("results",): "--out",
 }
 ERRORS = [
-    ([], "a command is needed: train, score, export, encode, factor-importance, loss-audit, experiment or results"),
+    ([], "a command is needed: train, score, export, encode, serve, factor-importance, loss-audit, experiment or results"),
     (["evaluate"], "invalid choice: 'evaluate'"),
     ([*NEW], "a new run needs --objective"),
     (["train", "--out", "{new}"], "a new run needs --objective and --steps"),

@@ -1,0 +1,1 @@
+"""`kerasvae serve`: bundles behind the Open Inference Protocol, with MLServer. Needs the extra `serve`."""
