@@ -1,28 +1,37 @@
 """How far latents depend on each other: scores of codes alone, which need no factors."""
 
+from numbers import Real
+
 import numpy as np
 
 from kerasvae.metrics.checks import check_codes, check_range
 from kerasvae.metrics.mutual_information import discrete_mutual_information, discretize
 from kerasvae.metrics.score import Score
+from kerasvae.metrics.udr import COLLAPSED
 
 
-def gaussian_total_correlation(codes):
+def gaussian_total_correlation(codes, divergences=None, *, threshold=COLLAPSED):
     """Total correlation of the Gaussian with the codes' covariance S, in nats: (sum log S_dd - log det S) / 2.
 
     0 for uncorrelated latents, infinite (in floating point perhaps only large) where one latent is a linear
-    function of others. The scales of the latents do not matter.
+    function of others. The scales of the latents do not matter, which is why collapsed latents do: their mean codes
+    are tiny, but smooth functions of the others. Give `divergences` to have them left out. Codes drawn from
+    independent latents score about D (D - 1) / (4 samples) all the same.
 
     Arguments:
         codes: finite real numbers within float32's range, (samples, latents). Constant latents are dropped;
-            where fewer than two are left the score is 0.
+            where fewer than two are left the score is 0, with a warning.
+        divergences: of each latent the mean Kullback-Leibler divergence to its prior in nats, (latents,). Latents
+            that do not exceed `threshold` are dropped, too. Default None: only constant ones are.
+        threshold: nats, at least 0. Default: 0.01.
 
     Returns:
         Score. Parts: `correlation`, (latents kept, latents kept); `latents`, the indices of those kept.
 
     Raises:
-        TypeError: `codes` are not real numbers.
-        ValueError: wrong shape, fewer than 2 samples, codes that are not finite or out of range.
+        TypeError: `codes`, `divergences` or `threshold` are not real numbers.
+        ValueError: wrong shape, fewer than 2 samples, codes that are not finite or out of range, divergences that do
+            not fit, or a negative threshold.
 
     Source: Locatello et al. 2019, "Challenging Common Assumptions ...", Section 5.2; their code gives nan for a
     constant latent.
@@ -32,17 +41,20 @@ def gaussian_total_correlation(codes):
     >>> codes = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 10_000)
     >>> gaussian_total_correlation(codes)  # -log(1 - 0.8 ** 2) / 2 = 0.5108
     Score(gaussian_total_correlation=0.5091)
+    >>> gaussian_total_correlation(codes, [1.2, 0.004]).warnings
+    ('fewer than two latents are left: the score is 0',)
     """
-    covariance, latents, _ = _covariance(codes)
+    covariance, latents, _ = _covariance(codes, divergences, threshold)
     deviations = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(deviations, deviations)
     np.fill_diagonal(correlation, 1.0)
     sign, logarithm = np.linalg.slogdet(correlation)
     value = max(-logarithm / 2, 0.0) if sign > 0 else float("inf")
-    return Score("gaussian_total_correlation", value, {"correlation": correlation, "latents": latents})
+    parts = {"correlation": correlation, "latents": latents}
+    return Score("gaussian_total_correlation", value, parts, warnings=_warnings(latents))
 
 
-def gaussian_wasserstein(codes):
+def gaussian_wasserstein(codes, divergences=None, *, threshold=COLLAPSED):
     """Squared 2-Wasserstein distance between the Gaussian with the codes' covariance S and the one with its diagonal.
 
     2 tr S - 2 tr (T S T)^(1/2) with T the diagonal of the standard deviations. 0 for uncorrelated latents. In
@@ -50,15 +62,15 @@ def gaussian_wasserstein(codes):
 
     Arguments:
         codes: finite real numbers within float32's range, (samples, latents). Constant latents are dropped;
-            where fewer than two are left the score is 0.
+            where fewer than two are left the score is 0, with a warning.
+        divergences, threshold: of `gaussian_total_correlation`.
 
     Returns:
         Score. Parts: `normalized`; `covariance`, (latents kept, latents kept); `latents`, the indices of those
         kept.
 
     Raises:
-        TypeError: `codes` are not real numbers.
-        ValueError: wrong shape, fewer than 2 samples, codes that are not finite or out of range.
+        TypeError, ValueError: as `gaussian_total_correlation`.
 
     Source: Locatello et al. 2019, "Challenging Common Assumptions ...", appendix on metrics ("Wasserstein
     correlation"). The square root is taken of the symmetric form, which stays real for a singular S.
@@ -69,7 +81,7 @@ def gaussian_wasserstein(codes):
     >>> round(gaussian_wasserstein(codes).parts["normalized"], 2)  # (2 - sqrt(1.8) - sqrt(0.2)) / 1 = 0.211
     0.21
     """
-    covariance, latents, scales = _covariance(codes)
+    covariance, latents, scales = _covariance(codes, divergences, threshold)
     largest = float(scales.max(initial=0.0))
     covariance *= np.outer(scales / (largest or 1.0), scales / (largest or 1.0))
     deviations = np.sqrt(np.diag(covariance))
@@ -81,26 +93,28 @@ def gaussian_wasserstein(codes):
         "covariance": covariance * largest**2,
         "latents": latents,
     }
-    return Score("gaussian_wasserstein", distance * largest**2, parts)
+    return Score("gaussian_wasserstein", distance * largest**2, parts, warnings=_warnings(latents))
 
 
-def mutual_information_score(codes, *, bins=20):
+def mutual_information_score(codes, divergences=None, *, bins=20, threshold=COLLAPSED):
     """Mean mutual information of two different latents, discretised, in nats.
 
     0 for independent latents but for the bias of the estimate, about (bins - 1)^2 / (2 samples).
 
     Arguments:
         codes: finite real numbers, (samples, latents). Constant latents are legal and share no information.
-            With one latent the score is 0.
+            With one latent the score is 0, with a warning.
+        divergences, threshold: of `gaussian_total_correlation`; without divergences all latents are kept.
         bins: number of histogram bins per latent, at least 2 (see `discretize`). Default: 20.
 
     Returns:
-        Score: the mean over all ordered pairs. Part: `mutual_information`, (latents, latents), with the
-        latents' entropies on the diagonal.
+        Score: the mean over all ordered pairs. Parts: `mutual_information`, (latents kept, latents kept), with the
+        latents' entropies on the diagonal; `latents`, the indices of those kept.
 
     Raises:
-        TypeError: `codes` are not real numbers, or `bins` is no integer.
-        ValueError: wrong shape, fewer than 2 samples, codes that are not finite, `bins` below 2.
+        TypeError: `codes`, `divergences` or `threshold` are not real numbers, or `bins` is no integer.
+        ValueError: wrong shape, fewer than 2 samples, codes that are not finite, `bins` below 2, divergences that do
+            not fit, or a negative threshold.
 
     Source: Locatello et al. 2019, "Challenging Common Assumptions ...", appendix on metrics.
 
@@ -111,11 +125,14 @@ def mutual_information_score(codes, *, bins=20):
     (Score(mutual_information_score=0.01353), Score(mutual_information_score=2.447))
     """
     codes = _check(codes)
-    indices = discretize(codes, bins)
-    matrix = discrete_mutual_information(indices, indices)
-    latents = len(matrix)
+    kept = np.flatnonzero(_active(codes, divergences, threshold))
+    parts = {"mutual_information": np.zeros((0, 0)), "latents": tuple(kept.tolist())}
+    indices = discretize(codes[:, kept] if len(kept) else codes, bins)
+    if len(kept):
+        parts["mutual_information"] = discrete_mutual_information(indices, indices)
+    matrix, latents = parts["mutual_information"], len(kept)
     mean = (matrix.sum() - np.trace(matrix)) / (latents * (latents - 1)) if latents > 1 else 0.0
-    return Score("mutual_information_score", mean, {"mutual_information": matrix})
+    return Score("mutual_information_score", mean, parts, warnings=_warnings(kept))
 
 
 def _check(codes):
@@ -125,11 +142,35 @@ def _check(codes):
     return codes
 
 
-def _covariance(codes):
-    """Covariance without constant latents, each latent in units of its own scale; indices of those kept; scales."""
+def _active(codes, divergences, threshold):
+    """Which latents exceed the threshold, bool (latents,); all where no divergences are given."""
+    if not isinstance(threshold, Real) or isinstance(threshold, bool):
+        raise TypeError(f"threshold must be a number, got {threshold!r}")
+    if not 0 <= threshold < float("inf"):
+        raise ValueError(f"threshold must be at least 0, got {threshold!r}")
+    if divergences is None:
+        return np.ones(codes.shape[1], bool)
+    divergences = np.asarray(divergences)
+    if divergences.dtype.kind not in "iuf":
+        raise TypeError(f"divergences must be real numbers, got dtype {divergences.dtype}")
+    # Rounding may take the divergence of a collapsed latent a little below 0.
+    fits = divergences.shape == codes.shape[1:] and np.isfinite(divergences).all() and (divergences > -1e-3).all()
+    if not fits:
+        raise ValueError(
+            f"divergences must be {codes.shape[1]} finite numbers, at least 0, one for each latent, got {divergences}"
+        )
+    return divergences > threshold
+
+
+def _warnings(latents):
+    return ["fewer than two latents are left: the score is 0"] if len(latents) < 2 else []
+
+
+def _covariance(codes, divergences, threshold):
+    """Covariance of the latents kept, each in units of its own scale; indices of those kept; scales."""
     codes = _check(codes)
     check_range(codes)
-    latents = np.flatnonzero((codes != codes[:1]).any(axis=0))
+    latents = np.flatnonzero((codes != codes[:1]).any(axis=0) & _active(codes, divergences, threshold))
     codes = codes[:, latents]
     scales = np.abs(codes).max(axis=0)  # squares of tiny codes would be 0
     codes = codes / scales

@@ -112,3 +112,44 @@ def test_refuses(score):
         score([[1.0]])
     with pytest.raises(TypeError, match="codes must be real numbers"):
         score([["a"]])
+
+
+def test_collapsed_latents_are_left_out():
+    draws = np.random.default_rng(7)
+    active = codes_of_covariance(np.array([[1, 0.3], [0.3, 1]]))
+    # Tiny, but functions of the others; and one that is constant although its divergence is not small.
+    leak = 1e-4 * (active @ [[1.0], [-1.0]] + 1e-3 * draws.normal(size=(len(active), 1)))
+    codes = np.hstack([leak, active[:, :1], np.full((len(active), 1), 0.2), active[:, 1:]])
+    divergences = np.array([0.004, 2.0, 0.5, 1.0])
+    assert float(gaussian_total_correlation(codes)) > 5
+    for score in SCORES[:2]:
+        found = score(codes, divergences)
+        assert float(found) == pytest.approx(float(score(active))) and found.parts["latents"] == (1, 3)
+        assert not found.warnings
+    assert float(gaussian_total_correlation(codes, divergences)) == pytest.approx(-np.log(1 - 0.3**2) / 2, abs=1e-9)
+    found = mutual_information_score(codes, divergences)
+    assert found.parts["latents"] == (1, 2, 3)
+    assert float(found) == pytest.approx(float(mutual_information_score(codes[:, 1:])))
+    assert gaussian_total_correlation(codes, divergences, threshold=0.001).parts["latents"] == (0, 1, 3)
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("divergences", [[0.0, 1.0, 0.01], [0.0, 0.0, -1e-9]])
+def test_fewer_than_two_active_latents(score, divergences):
+    found = score(np.random.default_rng(8).normal(size=(50, 3)), divergences)
+    assert float(found) == 0 and found.warnings == ("fewer than two latents are left: the score is 0",)
+    assert not score(np.random.default_rng(8).normal(size=(50, 3)), [1, 1, 0]).warnings
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_refuses_divergences_that_do_not_fit(score):
+    codes = np.random.default_rng(9).normal(size=(50, 3))
+    for divergences in ([1.0, 1.0], [1.0, np.nan, 1.0], [1.0, 1.0, -0.5], [[1.0, 1.0, 1.0]]):
+        with pytest.raises(ValueError, match="divergences must be 3 finite numbers"):
+            score(codes, divergences)
+    with pytest.raises(TypeError, match="divergences must be real numbers"):
+        score(codes, ["a", "b", "c"])
+    with pytest.raises(ValueError, match="threshold must be at least 0, got -1"):
+        score(codes, [1, 1, 1], threshold=-1)
+    with pytest.raises(TypeError, match="threshold must be a number"):
+        score(codes, [1, 1, 1], threshold="0.1")

@@ -2,11 +2,16 @@
 
 from kerasvae.analysis.study.bootstrap import Resamples, fisher_interval, percentile_interval, resamples
 from kerasvae.analysis.study.collapse import collapsed_runs
+from kerasvae.analysis.study.comparison import compare_methods
 from kerasvae.analysis.study.correlations import metric_correlations
 from kerasvae.analysis.study.describe import Description, describe, warnings_of
+from kerasvae.analysis.study.downstream import downstream_correlations
+from kerasvae.analysis.study.efficiency import task_label, with_efficiency
 from kerasvae.analysis.study.frame import Analysis, Frame
+from kerasvae.analysis.study.learning_curves import learning_curves
 from kerasvae.analysis.study.load import load
 from kerasvae.analysis.study.losses import loss_correlations
+from kerasvae.analysis.study.medians import setting_medians
 from kerasvae.analysis.study.published import (
     POSTER_UNIT,
     in_poster_units,
@@ -15,7 +20,13 @@ from kerasvae.analysis.study.published import (
     published_values,
 )
 from kerasvae.analysis.study.roles import MetricRole, register_metric, role_of
+from kerasvae.analysis.study.selection import selection_odds
 from kerasvae.analysis.study.table import ResultsTable, Setting
+from kerasvae.analysis.study.total_correlation import total_correlation
+from kerasvae.analysis.study.transfer import transfer
+from kerasvae.analysis.study.udr import add_udr
+from kerasvae.analysis.study.unsupervised_selection import unsupervised_selection
+from kerasvae.analysis.study.variance import variance_shares
 
 __all__ = [
     "POSTER_UNIT",
@@ -26,10 +37,14 @@ __all__ = [
     "Resamples",
     "ResultsTable",
     "Setting",
+    "add_udr",
     "collapsed_runs",
+    "compare_methods",
     "describe",
+    "downstream_correlations",
     "fisher_interval",
     "in_poster_units",
+    "learning_curves",
     "load",
     "loss_correlations",
     "metric_correlations",
@@ -40,5 +55,13 @@ __all__ = [
     "register_metric",
     "resamples",
     "role_of",
+    "selection_odds",
+    "setting_medians",
+    "task_label",
+    "total_correlation",
+    "transfer",
+    "unsupervised_selection",
+    "variance_shares",
     "warnings_of",
+    "with_efficiency",
 ]
