@@ -22,6 +22,7 @@ _MODELS = (
     "FactorVAE",
     "Hyperparameter",
     "InfoVAE",
+    "fit_together",
     "load",
 )
 _WITHOUT_KERAS = ("analysis", "files", "metrics", "serving")

@@ -65,7 +65,7 @@ def train(
     steps_per_epoch = math.ceil(steps / 20) if steps_per_epoch is None else steps_per_epoch
     folder = Path(folder)
     settings = {**(settings or {}), "steps": steps, "steps_per_epoch": steps_per_epoch}
-    _check_settings(folder, settings, resume)
+    check_settings(folder, settings, resume)
     if (folder / MODEL).is_file():
         return load(folder / MODEL)
     model = load(folder / CHECKPOINT) if (folder / CHECKPOINT).is_file() else build()
@@ -74,7 +74,7 @@ def train(
     callbacks = [
         *callbacks,
         HistoryFile(folder / HISTORY),
-        _EpochCheckpoint(folder / CHECKPOINT, checkpoint_every),
+        EpochCheckpoint(folder / CHECKPOINT, checkpoint_every),
     ]
     # Epochs lie on multiples of steps_per_epoch whatever the interruptions: a run that goes on in mid-epoch first
     # finishes that one, and the last may be shorter.
@@ -113,7 +113,7 @@ def load_model(folder):
     raise FileNotFoundError(f"folder: {str(folder)!r} holds neither {MODEL} nor {CHECKPOINT}")
 
 
-def _check_settings(folder: Path, settings: dict, resume: bool) -> None:
+def check_settings(folder: Path, settings: dict, resume: bool) -> None:
     """Whether a run with these settings may use the folder; see `train` for what is raised."""
     files.check_writable(folder / SETTINGS, "folder")
     if not (folder / SETTINGS).is_file():
@@ -129,7 +129,7 @@ def _check_settings(folder: Path, settings: dict, resume: bool) -> None:
         )
 
 
-class _EpochCheckpoint(Checkpoint):
+class EpochCheckpoint(Checkpoint):
     """A checkpoint that in mid-epoch also holds the epoch's means so far, which make its row of the history whole.
 
     They are one file more in the `.keras` archive, so that a kill cannot part them from the model.

@@ -81,11 +81,19 @@ def add(commands) -> argparse.ArgumentParser:
     )
     several = parser.add_argument_group(
         "several rows at a time",
-        "Several machines need a folder that they share: give all of them the same options, one --role chief with the "
-        "address to listen on, the others --role worker with the chief's. The port is neither encrypted nor asks who "
-        "is calling: use a private network.",
+        "Several machines need a folder that they share: give all of them the same experiment and folder, one --role "
+        "chief with the address to listen on, the others --role worker with the chief's, whose rows they do. The port "
+        "is neither encrypted nor asks who is calling: use a private network.",
     )
     several.add_argument("--workers", type=integer(0), default=1, metavar="N", help="on this machine (default 1)")
+    several.add_argument(
+        "--rows-per-device",
+        type=integer(1),
+        default=1,
+        metavar="N",
+        help="rows that differ in beta or seed alone, trained together by each worker in one program; for GPUs, and "
+        "the backend jax alone (default 1)",
+    )
     several.add_argument("--chief", type=address, metavar="HOST:PORT", help="of a search on several machines")
     several.add_argument("--role", choices=ROLES, help="of this process, with --chief")
     several.add_argument(

@@ -10,13 +10,13 @@ JSON, is their median. A block is an epoch of `model.fit`, from its begin until 
 The floor of a step is the longer of its arithmetic (107 MFLOP an image) and its traffic to memory (2.67 MB an image
 with each tensor moved once per kernel that needs it, half of that in bfloat16; 21 MB for Adam), at the peaks of the
 data sheet if they are given, in TB/s and TFLOP/s, and otherwise at those of a large addition and a large product
-measured here. Not measured, as the package has no switch for them: unrolled scans, and several rows in one program.
+measured here. The floor of several rows trained together (JAX, `kerasvae.fit_together`) is that of one, as many times.
+Not measured, as the package has no switch for it: unrolled scans.
 """
 
 import argparse
 import contextlib
 import importlib.metadata
-import itertools
 import json
 import os
 import platform
@@ -34,17 +34,14 @@ from rich.table import Table
 import kerasvae as kv
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument(
-    "--quick", action="store_true", help="small blocks, for a look on CPU: other defaults for the next 3"
-)
+parser.add_argument("--quick", action="store_true", help="small blocks, for a look on CPU: defaults in brackets below")
 parser.add_argument("--batch", type=int, help="images, or pairs, a step (256; quick: 16)")
 parser.add_argument("--steps", type=int, help="in a block (640; quick: 4)")
 parser.add_argument("--fused", type=int, nargs="+", help="steps in one dispatch, to be tried (8 64; quick: 2)")
+parser.add_argument("--rows", type=int, nargs="+", help="trained together, to be tried (1 2 4 8 16; quick: 1 2)")
 parser.add_argument("--jit", choices=("auto", "on", "off"), default="auto", help="XLA; on TensorFlow it fuses steps")
 parser.add_argument("--cases", nargs="+", metavar="CASE", help="only these, by the names that are printed")
-parser.add_argument(
-    "--processes", type=int, nargs="*", default=[], help="also as many rows side by side, one a process"
-)
+parser.add_argument("--processes", type=int, nargs="*", default=[], help="also as many rows, each in its own process")
 parser.add_argument("--minutes", type=float, default=10.0, help="after which no other case is begun")
 for peak, what in {"bandwidth": "memory, TB/s", "fp32": "TFLOP/s", "tf32": "TFLOP/s", "bf16": "TFLOP/s"}.items():
     parser.add_argument(f"--{peak}", type=float, help=f"peak of the data sheet: {what}")
@@ -54,8 +51,9 @@ parser.add_argument("--gate", type=Path, help=argparse.SUPPRESS)
 options = parser.parse_args()
 batch, steps = options.batch or (16 if options.quick else 256), options.steps or (4 if options.quick else 640)
 fused = options.fused or ([2] if options.quick else [8, 64])
-if min(batch, steps, *fused, *options.processes) < 1:
-    parser.error("--batch, --steps, --fused and --processes must be at least 1")
+rows_together = options.rows or ([1, 2] if options.quick else [1, 2, 4, 8, 16])
+if min(batch, steps, *fused, *rows_together, *options.processes) < 1:
+    parser.error("--batch, --steps, --fused, --rows and --processes must be at least 1")
 WARM, TIMED = 2, 5
 JAX, BACKEND = keras.config.backend() == "jax", keras.config.backend()
 console, began = Console(highlight=False, soft_wrap=True), time.perf_counter()
@@ -68,7 +66,7 @@ TABLE = kv.datasets.FromArrays(TABLE)
 def report(kind, name, **numbers):
     """A line for people, and one for the file."""
     shown = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in numbers.items()}
-    console.print(f"{name:<32}" + "  ".join(f"{key} {value}" for key, value in shown.items() if value is not None))
+    console.print(f"{name:<52}" + "  ".join(f"{key} {value}" for key, value in shown.items() if value is not None))
     with open(options.out, "a", encoding="utf-8") as file:
         file.write(json.dumps({"kind": kind, "name": name, **numbers}) + "\n")
     return numbers
@@ -101,14 +99,14 @@ def seconds(function, *arguments, calls=3):
 def measure_device() -> dict:
     """Peaks of bandwidth and arithmetic as large operations reach them, by the names of the options."""
     side, values = (512, 2**22) if options.quick else (4096, 2**26)
-    found = {}
-    array = keras.ops.ones((values // 1024, 1024), "float32")
+    found, array = {}, keras.ops.ones((values // 1024, 1024), "float32")
     found["bandwidth"] = 2 * values * 4 / seconds(lambda a: a + 1.0, array) / 1e12
     report("device", "addition, read and write", TB_per_s=found["bandwidth"])
     for peak, precision, dtype in (
         ("fp32", "highest", "float32"), ("tf32", "tensorfloat32", "float32"), ("bf16", None, "bfloat16"),
     ):  # fmt: skip
         if peak == "tf32" and not (JAX and on_gpu()):
+            report("skipped", f"product {side}×{side}, tf32", skipped="only JAX on a GPU has it; taken to be fp32's")
             continue
         matrix = keras.ops.ones((side, side), dtype)
         with matmul_precision(precision):
@@ -121,9 +119,7 @@ def measure_device() -> dict:
 
 
 def on_gpu() -> bool:
-    return any(
-        "gpu" in str(device).lower() or "cuda" in str(device).lower() for device in keras.distribution.list_devices()
-    )
+    return any(name in str(device).lower() for device in keras.distribution.list_devices() for name in ("gpu", "cuda"))
 
 
 @contextlib.contextmanager
@@ -167,14 +163,11 @@ def timing(seconds):
     return keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end)
 
 
-def build(objective, loss, data, together, policy=None):
+def build(objective, loss, data, together, policy=None, seed=1):
     keras.config.set_dtype_policy(policy or "float32")
-    model = objective(
-        kv.networks.conv_encoder(data.image_shape, latents=9, seed=1),
-        kv.networks.conv_decoder(data.image_shape, latents=9, seed=2),
-        loss,
-        seed=1,
-    )
+    encoder = kv.networks.conv_encoder(data.image_shape, latents=9, seed=2 * seed)
+    decoder = kv.networks.conv_decoder(data.image_shape, latents=9, seed=2 * seed + 1)
+    model = objective(encoder, decoder, loss, beta=0.001 * seed, seed=seed)
     keras.config.set_dtype_policy("float32")
     model.compile(steps_per_execution=together, jit_compile={"auto": "auto", "on": True, "off": False}[options.jit])
     return model
@@ -182,100 +175,92 @@ def build(objective, loss, data, together, policy=None):
 
 def floor(peaks, images, arithmetic, blurred, half):
     """Seconds that a step takes at least: for arithmetic, and for traffic."""
-    return (
-        images * (107.0e6 + (6.3e6 if blurred else 0)) / (1e12 * peaks[arithmetic]),
-        (images * 2.67e6 * (0.5 if half else 1.0) + 21e6) / (1e12 * peaks["bandwidth"]),
-    )
+    operations, moved = images * (113.3e6 if blurred else 107.0e6), images * (1.335e6 if half else 2.67e6) + 21e6
+    return operations / (1e12 * peaks[arithmetic]), moved / (1e12 * peaks["bandwidth"])
 
 
-def measure(name, peaks, *, objective=kv.BetaVAE, loss=None, data=DATA, indices=True, together=1, **precision):
-    """One case; returns its steps a second."""
-    loss, arithmetic, policy = loss or kv.losses.MeanSquaredError(), precision.get("matmul"), precision.get("policy")
+def measure(name, peaks, *, loss=None, data=DATA, indices=True, together=1, rows=None, **others):
+    """One case, of `rows` rows trained together where they are given; returns its steps a second, of all rows."""
+    loss, objective = loss or kv.losses.MeanSquaredError(), others.get("objective", kv.BetaVAE)
+    arithmetic, policy = others.get("matmul"), others.get("policy")
     pipeline = kv.datasets.pairs if objective.images_per_example > 1 else kv.datasets.images
     # Every block in whole dispatches, as another number of steps would be another program.
     block = max(steps // together, 1) * together
-    blocks, count = [], (WARM + TIMED) * block
-    changed = {"changed": "random"} if pipeline is kv.datasets.pairs and not data.complete else {}
+    seeds, blocks, count = range(1, (rows or 1) + 1), [], (WARM + TIMED) * block
+    feed = {"steps": count, "on_device": indices, "form": "pydataset" if rows else None}
+    feed |= {"changed": "random"} if pipeline is kv.datasets.pairs and not data.complete else {}
     with matmul_precision(arithmetic):
-        build(objective, loss, data, together, policy).fit(
-            pipeline(data, batch, steps=count, on_device=indices, **changed),
-            epochs=WARM + TIMED,
-            steps_per_epoch=block,
-            callbacks=[timing(blocks)],
-            verbose=0,
-        )
+        models = [build(objective, loss, data, together, policy, seed) for seed in seeds]
+        feeds = [pipeline(data, batch, seed=seed, **feed) for seed in seeds]
+        fit = {"epochs": WARM + TIMED, "steps_per_epoch": block, "verbose": 0}
+        if rows:
+            kv.fit_together(models, feeds, callbacks=[[timing(blocks)] if seed == 1 else [] for seed in seeds], **fit)
+        else:
+            models[0].fit(feeds[0], callbacks=[timing(blocks)], **fit)
     second = float(np.median(blocks[WARM:])) / block
     # An accelerator computes float32 in TF32 unless told otherwise.
     kind = {"highest": "fp32", "bfloat16": "bf16", None: "bf16" if policy else "tf32"}.get(arithmetic, "tf32")
-    computing, moving = floor(
-        peaks, batch * objective.images_per_example, kind, isinstance(loss, kv.losses.BoxBlurMSE), bool(policy)
-    )
-    numbers = report(
-        "case",
-        name,
-        steps_per_s=1 / second,
-        us_per_step=1e6 * second,
-        spread=(max(blocks[WARM:]) - min(blocks[WARM:])) / block / second,
-        first_block_s=blocks[0],
-        floor_us=1e6 * max(computing, moving),
-        bound_by="arithmetic" if computing > moving else "bandwidth",
-        share_of_floor=max(computing, moving) / second,
-        peak_MB=peak_memory(),
-        batch=batch,
-        steps_in_block=block,
-    )
-    return numbers["steps_per_s"]
+    images, blurred = batch * objective.images_per_example, isinstance(loss, kv.losses.BoxBlurMSE)
+    computing, moving = (len(seeds) * least for least in floor(peaks, images, kind, blurred, bool(policy)))
+    numbers = {"rows": rows, "row_steps_per_s": rows / second} if rows else {}
+    numbers |= {"steps_per_s": 1 / second, "us_per_step": 1e6 * second}
+    numbers |= {"spread": (max(blocks[WARM:]) - min(blocks[WARM:])) / block / second, "first_block_s": blocks[0]}
+    numbers |= {"floor_us": 1e6 * max(computing, moving), "share_of_floor": max(computing, moving) / second}
+    numbers |= {"bound_by": "arithmetic" if computing > moving else "bandwidth", "peak_MB": peak_memory()}
+    report("case", name, **numbers, batch=batch, steps_in_block=block)
+    return len(seeds) / second
+
+
+# What rows of the grids are made of, besides β-VAE with MSE.
+OTHERS = {
+    ("β-VAE", "boxblur"): {"loss": kv.losses.BoxBlurMSE()},
+    ("Ada-GVAE", "mse"): {"objective": kv.AdaGVAE},
+    ("Ada-GVAE", "boxblur"): {"objective": kv.AdaGVAE, "loss": kv.losses.BoxBlurMSE()},
+}
 
 
 def all_cases() -> dict:
-    best = max(fused)
-    blur, same = kv.losses.BoxBlurMSE(), {"together": best}
-    cases = {
-        "β-VAE, 1 step, host images": {"indices": False},
-        "β-VAE, 1 step": {},
-        **{f"β-VAE, {number} fused": {"together": number} for number in fused},
+    best, same = max(fused), {"together": max(fused)}
+    cases = {"β-VAE, 1 step, host images": {"indices": False}, "β-VAE, 1 step": {}}
+    cases |= {f"β-VAE, {number} fused": {"together": number} for number in fused}
+    cases |= {case_name(*kind): {**same, **case} for kind, case in OTHERS.items()}
+    if JAX:
+        cases |= {case_name("β-VAE", "mse", rows): {**same, "rows": rows} for rows in rows_together}
+        cases |= {case_name(*kind, "best"): {**same, "rows": "best", **case} for kind, case in OTHERS.items()}
+    cases |= {
         f"β-VAE, {best} fused, host images": {**same, "indices": False},
         f"β-VAE, {best} fused, uint8 table": {**same, "data": TABLE},
         f"β-VAE, {best} fused, mixed bf16": {**same, "policy": "mixed_bfloat16"},
-        f"β-VAE, {best} fused, box blur": {**same, "loss": blur},
-        f"Ada-GVAE, {best} fused": {**same, "objective": kv.AdaGVAE},
-        f"Ada-GVAE, {best} fused, box blur": {**same, "objective": kv.AdaGVAE, "loss": blur},
     }
     for precision in ("highest", "tensorfloat32", "bfloat16") if JAX else ():
         cases[f"β-VAE, {best} fused, {precision}"] = {**same, "matmul": precision}
     return cases
 
 
+def case_name(title, loss, rows=None):
+    """Name of the case of a kind of row: alone, or with `rows` (a number or "best") trained together."""
+    count = "" if rows is None else ", best number together" if rows == "best" else f", {rows} together"
+    return f"{title}, {max(fused)} fused" + (", box blur" if loss == "boxblur" else "") + count
+
+
+def best_rows(rates):
+    """The number of rows with the most row-steps a second; None where none was measured."""
+    found = {rows: rates.get(case_name("β-VAE", "mse", rows), 0) for rows in rows_together}
+    return max(found, key=found.get) if any(found.values()) else None
+
+
 def elsewhere(name, case, processes=1, flags=""):
     """A case in processes of their own, which are timed together once all of them are warm: steps a second of all."""
     with tempfile.TemporaryDirectory() as folder:
         gate, outs = Path(folder, "gate"), [Path(folder, f"{number}.jsonl") for number in range(processes)]
-        shared = [
-            f"--{peak}={getattr(options, peak)}"
-            for peak in ("bandwidth", "fp32", "tf32", "bf16")
-            if getattr(options, peak)
-        ]
-        command = [
-            sys.executable,
-            __file__,
-            "--cases",
-            case,
-            "--batch",
-            str(batch),
-            "--steps",
-            str(steps),
-            "--jit",
-            options.jit,
-        ]
-        command += ["--fused", *map(str, fused), "--gate", str(gate), *shared, *(["--quick"] if options.quick else [])]
+        peaks = {peak: getattr(options, peak) for peak in ("bandwidth", "fp32", "tf32", "bf16")}
+        command = [sys.executable, __file__, *(f"--{peak}={value}" for peak, value in peaks.items() if value)]
+        command += ["--cases", case, "--batch", str(batch), "--steps", str(steps), "--jit", options.jit]
+        command += ["--fused", *map(str, fused), "--gate", str(gate), *["--quick"] * options.quick]
         variables = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
         variables["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
-        running = [
-            subprocess.Popen(
-                [*command, "--out", str(out)], env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-            )
-            for out in outs
-        ]
+        pipes = {"env": variables, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        running = [subprocess.Popen([*command, "--out", str(out)], **pipes) for out in outs]
         try:
             while len(list(gate.parent.glob("gate.*"))) < processes:
                 if any(process.poll() is not None for process in running):
@@ -296,35 +281,38 @@ def elsewhere(name, case, processes=1, flags=""):
 
 def hours(rates):
     """Hours of training for each grid of the paper on one such device, computed from the measured rates."""
-    best = max(fused)
-    names = {
-        (framework, loss): f"{title}, {best} fused" + (", box blur" if loss == "boxblur" else "")
-        for (framework, title), loss in itertools.product(
-            {"betavae": "β-VAE", "adagvae": "Ada-GVAE"}.items(), ("mse", "boxblur")
-        )
-    }
+    best = best_rows(rates)
+    ways = {"one by one": None, f"{best} together": best} if best else {"one by one": None}
     table = Table(title="Training alone, COMPUTED from the steps a second above (of 64×64×3 and 9 latents)")
-    for heading in ("grid", "rows", "steps", "hours"):
+    for heading in ("grid", "rows", "steps", *(f"hours, {way}" for way in ways)):
         table.add_column(heading, justify="right")
     for grid in ("adversarial", "overlap", "augmented_loss"):
         rows = getattr(kv.tuning.grids, grid)()
         if other := {row["batch_size"] for row in rows} - {batch}:
             console.print(f"{grid}: no hours, as its batches are of {other}, and these of {batch}")
             continue
-        cases = [names[row["framework"], row["loss"]] for row in rows]
-        if missing := sorted(set(cases) - set(rates)):
-            console.print(f"{grid}: no hours, as these were not measured: {missing}")
-            continue
-        total = sum(row["steps"] / rates[case] for row, case in zip(rows, cases, strict=True)) / 3600
-        number = {"rows": len(rows), "steps": sum(row["steps"] for row in rows), "hours": total}
+        found = {"rows": len(rows), "steps": sum(row["steps"] for row in rows)}
+        for way, together in ways.items():
+            cases = [case_of(row, together) for row in rows]
+            if missing := sorted(set(cases) - set(rates)):
+                console.print(f"{grid}, {way}: no hours, as these were not measured: {missing}")
+            else:
+                seconds = sum(row["steps"] / rates[case] for row, case in zip(rows, cases, strict=True))
+                found[f"hours, {way}"] = seconds / 3600
         with open(options.out, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": "computed hours", "name": grid, **number}) + "\n")
-        table.add_row(grid, str(len(rows)), str(number["steps"]), f"{total:.3g}")
-    if table.row_count:
-        console.print(table)
+            file.write(json.dumps({"kind": "computed hours", "name": grid, **found}) + "\n")
+        times = [f"{found[f'hours, {way}']:.3g}" if f"hours, {way}" in found else "" for way in ways]
+        table.add_row(grid, str(found["rows"]), str(found["steps"]), *times)
+    console.print(table if table.row_count else "no hours")
 
 
-def whole_row(peaks, together):
+def case_of(row, together):
+    """Name of the case that a row of a grid is of, `together` with others or None."""
+    kind = {"betavae": "β-VAE", "adagvae": "Ada-GVAE"}[row["framework"]], row["loss"]
+    return case_name(*kind, "best" if together and kind in OTHERS else together)
+
+
+def whole_row(together):
     """A row as it is run: `kerasvae.runs.train` with its checkpoints and history, beside the bare case."""
     count = TIMED * max(steps // together, 1) * together
     with tempfile.TemporaryDirectory() as folder:
@@ -352,12 +340,25 @@ def main():
     if unknown := sorted(set(options.cases or ()) - set(cases)):
         parser.error(f"--cases must be of {list(cases)}, got {unknown}")
     best = f"β-VAE, {max(fused)} fused"
-    waiting = {name: (lambda name=name: measure(name, peaks, **cases[name])) for name in options.cases or cases}
+
+    def run_case(name):
+        case = cases[name]
+        if case.get("rows") == "best":
+            case = {**case, "rows": best_rows(rates) or max(rows_together)}
+        return measure(name, peaks, **case)
+
+    waiting = {name: (lambda name=name: run_case(name)) for name in options.cases or cases}
     if not options.cases:
-        waiting["row"] = lambda: whole_row(peaks, max(fused))
+        waiting["row"] = lambda: whole_row(max(fused))
+        if not JAX:
+            report("skipped", "rows together", skipped=f"only on JAX, not on {BACKEND}")
         if JAX and on_gpu():
             flag = "--xla_gpu_enable_command_buffer="
             waiting["no command buffers"] = lambda: elsewhere(f"{best}, no command buffers", best, 1, flag)
+        else:
+            report("skipped", "no command buffers", skipped="only JAX on a GPU has them")
+        if peak_memory() is None:
+            report("skipped", "peak memory", skipped="this device does not tell")
         for count in options.processes:
             waiting[f"{count} processes"] = lambda count=count: elsewhere(f"{count} processes", best, count)
     for name, run in waiting.items():

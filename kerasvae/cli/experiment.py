@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from kerasvae.cli.data import naming_options
 from kerasvae.cli.results import results
 
-_OPTIONS = {name: name for name in ("workers", "chief", "role", "timeout", "rows")} | {"folder": "out"}
+_OPTIONS = {
+    **{name: name for name in ("workers", "chief", "role", "timeout", "rows", "rows_per_device")},
+    "folder": "out",
+}
 
 
 def experiment(
@@ -26,6 +31,7 @@ def experiment(
     chief: str | None = None,
     role: str | None = None,
     timeout: float = 60.0,
+    rows_per_device: int = 1,
     data_dir: str | None = None,
     manual_dir: str | None = None,
     jobs: int | None = None,
@@ -35,11 +41,11 @@ def experiment(
 
     Args:
         name, scale, flavour: of the grid, as in `kerasvae.tuning.grids`.
-        rows: numbers from 1 of those to run. Default None: all.
+        rows: numbers from 1 of those to run. Default None: all; for a worker, those of its chief, which is waited for.
         out: folder of the study.
         resume: go on with the study in the folder: with its unfinished rows, and `rows`.
         workers, chief, role, timeout: as in `kerasvae.tuning.search`.
-        data_dir, manual_dir: as in `kerasvae.tuning.ExperimentRun`.
+        rows_per_device, data_dir, manual_dir: as in `kerasvae.tuning.ExperimentRun`.
         jobs: threads for the scores of a row. Default None: the cores of this machine, shared by the workers.
         quiet: no progress display.
 
@@ -56,17 +62,23 @@ def experiment(
     from kerasvae.tuning.experiment_tables import begin_experiment
 
     out, grid = Path(out), tuning.grids.GRIDS[name](scale, flavour)
-    # A worker must have the chief's rows.
-    begun = _begun(out, grid) if resume or role == "worker" else []
-    numbers = sorted({*(rows or range(1, len(grid) + 1)), *begun})
+    say = None if quiet else functools.partial(print, flush=True)
+    if role == "worker":
+        with naming_options(_OPTIONS):
+            numbers = _rows_of_chief(out, grid, rows, chief, say) or rows or range(1, len(grid) + 1)
+    else:
+        numbers = sorted({*(rows or range(1, len(grid) + 1)), *(_begun(out, grid) if resume else [])})
     chosen = [grid[number - 1] for number in numbers]
-    run = tuning.ExperimentRun(data_dir=data_dir, manual_dir=manual_dir, jobs=jobs or _cores() // max(workers, 1) or 1)
+    jobs = jobs or _cores() // max(workers, 1) or 1
+    with naming_options(_OPTIONS):
+        run = tuning.ExperimentRun(data_dir, manual_dir, jobs=jobs, rows_per_device=rows_per_device)
     title = f"{name}, {scale} scale, {flavour}"
     metric = "mig" if grid[0]["reported"] == "final" else "best_mig"
     display = contextlib.nullcontext() if quiet else GridProgress(out, chosen, numbers, title, metric)
     try:
         with naming_options(_OPTIONS):
-            begin_experiment(out, name, scale, flavour, grid)
+            if role != "worker":
+                begin_experiment(out, name, scale, flavour, grid)
             with display:
                 tuning.search(
                     run,
@@ -78,10 +90,16 @@ def experiment(
                     chief=chief,
                     role=role,
                     timeout=timeout,
+                    on_wait=None if quiet else display.say,
                 )
     except KeyboardInterrupt:
-        grid_options = f"{name} --scale {scale} --flavour {flavour}"
-        print(f"\ngo on with: kerasvae experiment {grid_options} --out {out} --resume", file=sys.stderr)
+        command = ["kerasvae", "experiment", name, "--scale", scale, "--flavour", flavour, "--out", str(out)]
+        command += ["--rows", ",".join(map(str, rows))] if rows else []
+        command += ["--workers", str(workers)] if workers != 1 else []
+        command += ["--rows-per-device", str(rows_per_device)] if rows_per_device != 1 else []
+        command += ["--chief", chief, "--role", role] if role else []
+        command += ["--resume"] if role != "worker" else []
+        print(f"\ngo on with: {shlex.join(command)}", file=sys.stderr)
         raise
     except tuning.FailedRowsError:
         # The others have their table and figure all the same.
@@ -91,6 +109,34 @@ def experiment(
         # The chief writes them.
         return tuning.experiment_results(out, grid)
     return results(folder=out, name=name, quiet=quiet)
+
+
+def _rows_of_chief(out: Path, grid: list[dict], rows: list[int] | None, chief: str, say) -> list[int]:
+    """Numbers of the rows that the chief of the study in the folder has, once it is there.
+
+    Raises:
+        ValueError: for a chief on an unknown host, or `rows` that the chief does not have.
+        RuntimeError: when it does not come.
+    """
+    from kerasvae.tuning.distributed import check_address
+    from kerasvae.tuning.experiment_tables import ranges
+    from kerasvae.tuning.results import stored_result
+    from kerasvae.tuning.worker import Chief, StudyEnded
+
+    def is_finished():
+        begun = _begun(out, grid)
+        return bool(begun) and all(stored_result(out, grid[number - 1]) for number in begun)
+
+    chief = Chief(check_address(chief, "worker"), is_finished, say or (lambda line: None))
+    chief.check_host()
+    with contextlib.suppress(StudyEnded):
+        chief.wait()
+    begun = _begun(out, grid)
+    if begun and (others := sorted({*(rows or [])} - {*begun})):
+        raise ValueError(
+            f"rows must be among those of the chief, {ranges(begun)}, or be left out, got {ranges(others)}"
+        )
+    return begun
 
 
 def _cores() -> int:

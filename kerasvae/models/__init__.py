@@ -9,6 +9,7 @@ from kerasvae.models.factor_vae import FactorVAE
 from kerasvae.models.hyperparameter import Hyperparameter
 from kerasvae.models.info_vae import InfoVAE
 from kerasvae.models.loading import load
+from kerasvae.models.together import fit_together
 from kerasvae.models.vae import VAE
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "FactorVAE",
     "Hyperparameter",
     "InfoVAE",
+    "fit_together",
     "load",
 ]

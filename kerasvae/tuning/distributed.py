@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import mmap
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +18,7 @@ from multiprocessing import spawn
 from pathlib import Path
 
 import grpc
+import numpy as np
 from keras_tuner.src import protos
 
 # Keras Tuner's own server waits for ever for workers that died, and cannot be stopped: only its answers are used.
@@ -60,11 +64,11 @@ def check_not_starting() -> None:
 def pickled(run) -> bytes:
     """`run` as bytes for worker processes; ValueError if they could not make it out."""
     try:
-        data = pickle.dumps(run)
+        data = _dumps(run)
     except Exception as error:
         raise ValueError(
-            "run must be picklable to be done by worker processes: a function or an object of a class at the top of a "
-            f"module, not of one within a function; got {run!r} ({type(error).__name__}: {error})"
+            "run must be picklable to be done by worker processes: functions and classes at the top of a module, not "
+            f"within a function, and no lambdas; got {run!r}{_culprit(run)} ({type(error).__name__}: {error})"
         ) from error
     file = getattr(sys.modules["__main__"], "__file__", None)
     if b"__main__" in data and not (file and Path(file).is_file()):
@@ -73,6 +77,33 @@ def pickled(run) -> bytes:
             f"notebook or the command line; got {run!r}"
         )
     return data
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles memory-mapped arrays as the place of their file, whatever their size."""
+
+    def reducer_override(self, value):
+        # Whole and read-only; others may not be what the file holds.
+        if type(value) is np.memmap and isinstance(value.base, mmap.mmap) and value.mode == "r":
+            order = "C" if value.flags.c_contiguous else "F"
+            return np.memmap, (str(value.filename), value.dtype, value.mode, value.offset, value.shape, order)
+        return NotImplemented
+
+
+def _dumps(value) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file).dump(value)
+    return file.getvalue()
+
+
+def _culprit(run) -> str:
+    """Which attribute of `run` cannot be pickled, in words; nothing where that is not what is wrong."""
+    for name, value in getattr(run, "__dict__", {}).items():
+        try:
+            _dumps(value)
+        except Exception:
+            return f", because of its {name}"
+    return ""
 
 
 def lead(tuner, address, run: bytes, workers: int, timeout: float) -> None:
@@ -110,7 +141,7 @@ def lead(tuner, address, run: bytes, workers: int, timeout: float) -> None:
             "timeout": timeout,
         }
         if not workers:
-            tuner.say(f"waiting for workers at {address[0]}:{port}")
+            tuner.say_waiting(f"waiting for workers at {address[0]}:{port}")
         with tuner.console.status("") as status:
             finished = False
             while not finished:
@@ -142,6 +173,22 @@ def lead(tuner, address, run: bytes, workers: int, timeout: float) -> None:
         thread.shutdown(cancel_futures=True)
 
 
+def check_can_listen(address) -> None:
+    """OSError unless a chief could listen at (host, port), found out before it writes anything."""
+    host, port = address
+    try:
+        family, *_, place = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(place[:2], family=family).close()
+    except OSError as error:
+        raise _cannot_listen(address) from error
+
+
+def _cannot_listen(address) -> OSError:
+    return OSError(
+        f"chief: cannot listen on {address[0]}:{address[1]}; name an address of this machine and a port that is free"
+    )
+
+
 def _listen(oracle, address, thread):
     """The server, started, and its port."""
     # Two chiefs at one port would each get some of the questions.
@@ -151,9 +198,7 @@ def _listen(oracle, address, thread):
     try:
         port = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
-        raise OSError(
-            f"chief: cannot listen on {host}:{port}; name an address of this machine and a port that is free"
-        ) from error
+        raise _cannot_listen(address) from error
     server.start()
     return server, port
 

@@ -52,7 +52,7 @@ class GridProgress:
         self._look()
         self._share_before = self._share
         if self.scores:
-            self._print(f"{len(self.scores)} of {len(self.rows)} rows were finished before")
+            self.say(f"{len(self.scores)} of {len(self.rows)} rows were finished before")
         self._live = Live(self._display(), console=self.console, auto_refresh=False, transient=True)
         if self.console.is_terminal:
             self._live.start()
@@ -82,9 +82,9 @@ class GridProgress:
         self._look()
         for place in sorted({*self.scores} - scored):
             text = f"{self.metric} {self.scores[place]:.3f}  {self._seconds[place]:.0f} s  {self._time_left()}"
-            self._print(f"{self._label(place)}  {text}")
+            self.say(f"{self._label(place)}  {text}")
         for place in sorted(self.failed - failed):
-            self._print(f"{self._label(place)}  FAILED, see {row_folder(self.folder, self.rows[place]) / ERROR}")
+            self.say(f"{self._label(place)}  FAILED, see {row_folder(self.folder, self.rows[place]) / ERROR}")
 
     def _look(self):
         self._running, shares = {}, []
@@ -148,7 +148,8 @@ class GridProgress:
     def _label(self, place) -> str:
         return f"row {self.numbers[place]}  {row_label(self.rows[place], self.fields)}"
 
-    def _print(self, line):
+    def say(self, line: str) -> None:
+        """Print a line above the display."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

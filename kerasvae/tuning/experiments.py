@@ -14,23 +14,18 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasvae import datasets, export, files, losses, metrics, networks, runs
+from kerasvae import datasets, export, files, metrics, runs
 from kerasvae.callbacks import read_history
 from kerasvae.datasets.sampling import check_changed
 from kerasvae.math import convert_beta
-from kerasvae.models import AdaGVAE, BetaVAE
-from kerasvae.schedules import Linear
 from kerasvae.tuning.experiment_callbacks import RowProgress, ScoresInHistory
+from kerasvae.tuning.experiment_models import FRAMEWORKS, NETWORKS, batches, build_model
 from kerasvae.tuning.grids import NONE, augmented_loss
+from kerasvae.tuning.row_groups import train_together
 from kerasvae.tuning.train_and_score import active_latents
 
 FIELDS = tuple(augmented_loss()[0])
 SCORES, ENCODER, PICTURES = "scores.json", "encoder", ("reconstructions.png", "traversals.png", "history.png")
-FRAMEWORKS = {"betavae": BetaVAE, "adagvae": AdaGVAE}
-NETWORKS = {
-    "conv": (networks.conv_encoder, networks.conv_decoder),
-    "mlp": (networks.mlp_encoder, networks.mlp_decoder),
-}
 
 
 def _white_object(grid_spacing, square_size, image_size):
@@ -51,11 +46,15 @@ DATASETS = {
 }
 # Steps in one dispatch where a dispatch costs more than a step does.
 _FUSED = 48
+# On a CPU more than this many are compiled as a loop, in which convolutions are three times as slow.
+_UNROLLED = 8
 # Of different rows, as long as they are alike in what decides whether a model can be built.
 _BUILT_FROM = (
     "framework", "latents", "beta", "beta_warmup", "loss", "blur_radius", "blur_weight", "networks", "padding",
     "initializer", "averaging", "distance", "threshold",
 )  # fmt: skip
+# In which rows that are trained together may differ: what is state of the model, and what is done after training.
+_STATE = ("seed", "beta", "beta_sum", "threshold", "learning_rate", "final_preset", "reported")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +68,17 @@ class ExperimentRun:
     how far it is. A row that was killed goes on from its checkpoint, and its model, history and scores end bit for bit
     as if it had not been.
 
-    It can be pickled. Its arguments have no influence on results, so that a study may go on with others.
+    It can be pickled. Its arguments have no influence on results but for the rounding that `rows_per_device` brings, so
+    that a study may go on with others.
+
+    **Rows together.** With `rows_per_device` above 1, which needs JAX, `search` has rows that differ in β, seed,
+    threshold or learning rate alone trained together by one program, each in its own folder with the same files. Their
+    results are those of single rows to rounding: the last bits may depend on how many are trained together, and what
+    they come to in thousands of steps. Rows that a kill has left at different steps are brought together: those that
+    are behind train until they reach the next. `seconds` and `seconds_training` are then the time of all rows of the
+    group. It is for GPUs, where a small network's step is mostly the starting of kernels; on a CPU it is slower (two
+    busy cores, β-VAE of the small scale of `augmented_loss`, four steps a dispatch: 24 ms of processor time for each
+    row's step with one row, 30 with two, 32 with four).
 
     Args:
         data_dir, manual_dir: of the data sets that are files, see `kerasvae.datasets.prepared`. Default None.
@@ -80,9 +89,10 @@ class ExperimentRun:
         jobs: threads for scores, at least 1. Default None: 1.
         checkpoint_every: steps from one checkpoint to the next, at least 1. Default 600.
         pictures: write pictures and the encoder. Default True.
+        rows_per_device: how many rows a worker trains together at most, at least 1. Default 1.
 
     Raises:
-        ValueError: for an argument not allowed.
+        ValueError: for an argument not allowed, among them `rows_per_device` above 1 on another backend than JAX.
 
     Called with (row, folder, verbose=0) it returns the metrics: `mig` and `dci` after training, `best_mig` and
     `best_dci`, the largest during training, `reconstruction_loss` and `kl_loss` (nats per image, on images or pairs
@@ -98,13 +108,19 @@ class ExperimentRun:
     jobs: int | None = None
     checkpoint_every: int = 600
     pictures: bool = True
+    rows_per_device: int = 1
 
     def __post_init__(self):
-        for name in ("steps_per_execution", "jobs", "checkpoint_every"):
+        for name in ("steps_per_execution", "jobs", "checkpoint_every", "rows_per_device"):
             value = getattr(self, name)
-            if name == "checkpoint_every" or value is not None:
+            if name in ("checkpoint_every", "rows_per_device") or value is not None:
                 if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
                     raise ValueError(f"{name} must be an integer, at least 1, got {value!r}")
+        if self.rows_per_device > 1 and keras.config.backend() != "jax":
+            raise ValueError(
+                f"rows_per_device must be 1 on the backend {keras.config.backend()}, as only jax trains rows together, "
+                f"got {self.rows_per_device}"
+            )
 
     @property
     def settings(self) -> dict:
@@ -124,30 +140,39 @@ class ExperimentRun:
             check_changed(data, row["changed"])
         _check_model(side, tuple((name, row[name]) for name in _BUILT_FROM))
 
+    def together(self, row: dict):
+        """Equal for rows that can be trained together."""
+        alike = {name: value for name, value in row.items() if name not in _STATE}
+        # Its length is one of the schedule's numbers, but another schedule is another program.
+        return tuple(sorted({**alike, "beta_warmup": alike["beta_warmup"] > 0}.items()))
+
+    def train_together(self, rows: list[dict], folders, verbose: int = 0) -> None:
+        """Train rows that are equal in `together`; each goes on in its folder as if it had been trained there alone.
+
+        Args:
+            rows: of one group, with the same steps and intervals.
+            folders: of the rows.
+            verbose: as for `fit`.
+
+        Raises:
+            ValueError: when the models cannot be trained together.
+            OSError: when a folder cannot be written.
+        """
+        keras.utils.clear_session()
+        plans = [self._plan(row, folder) for row, folder in zip(rows, folders, strict=True)]
+        train_together(
+            *([plan[name] for plan in plans] for name in ("build", "pipeline", "folder")),
+            callbacks=[plan["callbacks"] for plan in plans],
+            settings=[plan["settings"] for plan in plans],
+            **{name: plans[0][name] for name in ("steps", "steps_per_epoch", "checkpoint_every")},
+            verbose=verbose,
+        )
+
     def __call__(self, row: dict, folder, verbose: int = 0) -> dict:
         # Models of earlier rows would otherwise stay in memory.
         keras.utils.clear_session()
-        folder, data = Path(folder), self._data(row)
-        every = {"mig": row["mig_every"], "dci": row["dci_every"]}
-        epoch = math.gcd(*every.values())
-        progress = RowProgress(folder, row["steps"], epoch)
-        scores = ScoresInHistory(
-            data, every, row["steps"], preset=row["score_preset"], seed=row["seed"], jobs=self.jobs
-        )
-        dispatch = self._steps_per_execution(epoch)
-        model = runs.train(
-            functools.partial(build_model, row, data.image_shape, dispatch),
-            functools.partial(batches, row, data, on_device=self._on_device()),
-            folder,
-            steps=row["steps"],
-            steps_per_epoch=epoch,
-            checkpoint_every=self.checkpoint_every,
-            # First of all, so that the time of the scores is not taken for training.
-            callbacks=[progress, scores],
-            settings=row,
-            resume=True,
-            verbose=verbose,
-        )
+        folder, data, plan = Path(folder), self._data(row), self._plan(row, folder)
+        model, progress = runs.train(**plan, resume=True, verbose=verbose), plan["callbacks"][0]
         report = self._report(row, folder, data, model, progress)
         if self.pictures:
             progress.stage("pictures")
@@ -157,6 +182,27 @@ class ExperimentRun:
             **report["final"],
             **{f"best_{name}": best["score"] for name, best in report["best"].items()},
             "seconds_training": report["seconds_training"],
+        }
+
+    def _plan(self, row, folder) -> dict:
+        """What `kerasvae.runs.train` needs to know of a row."""
+        data, every = self._data(row), {"mig": row["mig_every"], "dci": row["dci_every"]}
+        epoch = math.gcd(*every.values())
+        scores = ScoresInHistory(
+            data, every, row["steps"], preset=row["score_preset"], seed=row["seed"], jobs=self.jobs
+        )
+        # Streams of indices cost several rows less without tf.data.
+        feed = {"on_device": self._on_device(), "form": "pydataset" if self.rows_per_device > 1 else None}
+        return {
+            "build": functools.partial(build_model, row, data.image_shape, self._steps_per_execution(epoch)),
+            "pipeline": functools.partial(batches, row, data, **feed),
+            "folder": Path(folder),
+            "steps": row["steps"],
+            "steps_per_epoch": epoch,
+            "checkpoint_every": self.checkpoint_every,
+            # Progress first, so that the time of the scores is not taken for training.
+            "callbacks": [RowProgress(folder, row["steps"], epoch), scores],
+            "settings": row,
         }
 
     def _report(self, row, folder, data, model, progress) -> dict:
@@ -223,75 +269,8 @@ class ExperimentRun:
         backend = keras.config.backend()
         if backend == "jax" or (backend == "tensorflow" and has_gpu()):
             # Whole dispatches in an epoch, or the last one of each would be compiled for itself.
-            return max(count for count in range(1, _FUSED + 1) if epoch % count == 0)
+            return max(count for count in range(1, (_FUSED if has_gpu() else _UNROLLED) + 1) if epoch % count == 0)
         return 1
-
-
-def build_model(row: dict, image_shape, steps_per_execution: int = 1):
-    """The compiled model of a row.
-
-    Args:
-        row: of `kerasvae.tuning.grids`.
-        image_shape: (height, width, channels) of the data set.
-        steps_per_execution: as for `VAE.compile`.
-
-    Returns:
-        A `BetaVAE` or `AdaGVAE`.
-
-    Raises:
-        ValueError: for a field not allowed.
-    """
-    model_class, (encoder, decoder) = FRAMEWORKS[row["framework"]], NETWORKS[row["networks"]]
-    seed, latents = row["seed"], row["latents"]
-    padding = {} if row["padding"] == NONE else {"padding": row["padding"]}
-    pair = encoder(image_shape, latents, seed=2 * seed, **padding), decoder(image_shape, latents, seed=2 * seed + 1)
-    if row["initializer"] == "authors":
-        for number, network in enumerate(pair):
-            untruncated_weights(network, 2 * seed + number)
-    loss = losses.MeanSquaredError()
-    if row["loss"] == "boxblur":
-        loss = losses.BoxBlurMSE(row["blur_radius"], row["blur_weight"])
-    own = {name: row[name] for name in ("averaging", "distance", "threshold")} if model_class is AdaGVAE else {}
-    beta = Linear(0.0, row["beta"], steps=row["beta_warmup"]) if row["beta_warmup"] else row["beta"]
-    model = model_class(*pair, loss, beta=beta, reduction=row["reduction"], seed=seed, **own)
-    optimizer = keras.optimizers.Adam(row["learning_rate"], row["beta_1"], row["beta_2"], epsilon=row["epsilon"])
-    model.compile(optimizer, steps_per_execution=steps_per_execution)
-    return model
-
-
-def untruncated_weights(network, seed: int) -> None:
-    """Draw a network's kernels anew from Glorot's normal distribution, not truncated, the two heads as one layer.
-
-    Args:
-        network: an encoder or decoder of `kerasvae.networks`; its biases stay 0.
-        seed: an integer, at least 0.
-
-    Source: the initialisation in the code of "Overlooked Implications": Xavier normal for all weights, where one dense
-    layer makes mean and log-variance together. Keras's `GlorotNormal` has the same variance, but no value beyond two
-    of its standard deviations.
-    """
-    rng = np.random.default_rng(seed)
-    for layer in network.layers:
-        if not hasattr(layer, "kernel"):
-            continue
-        *window, fan_one, fan_other = tuple(layer.kernel.shape)
-        if layer.name.endswith(("_mean", "_logvar")):
-            fan_other *= 2
-        deviation = math.sqrt(2.0 / ((fan_one + fan_other) * math.prod(window)))
-        layer.kernel.assign(rng.normal(0.0, deviation, layer.kernel.shape).astype("float32"))
-
-
-def batches(row: dict, data, *, steps=None, seed=None, start: int = 0, on_device: bool = False):
-    """The pipeline of a row: images, or pairs for Ada-GVAE; `steps` and `seed` are the row's where they are None."""
-    options = {
-        "steps": row["steps"] if steps is None else steps,
-        "seed": row["seed"] if seed is None else seed,
-        "start": start,
-        "on_device": on_device,
-    }
-    if FRAMEWORKS[row["framework"]] is AdaGVAE:
-        return datasets.pairs(data, row["batch_size"], changed=row["changed"], **options)
-    return datasets.images(data, row["batch_size"], **options)
 
 
 def best_scores(history: list[dict]) -> dict[str, dict]:

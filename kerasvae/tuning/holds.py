@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import platform
@@ -164,8 +165,12 @@ def _lock(file: int) -> bool | None:
 
 def _interrupt() -> None:
     """Have KeyboardInterrupt raised in the main thread, also where it sleeps."""
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    thread = threading.main_thread().ident
+    if not callable(signal.getsignal(signal.SIGINT)):
+        # A shell has processes in the background of a script ignore Ctrl-C. Raised as soon as no call is waited for.
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
+    elif hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread, signal.SIGINT)
     else:
         signal.raise_signal(signal.SIGINT)
 

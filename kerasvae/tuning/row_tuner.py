@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 
 import keras_tuner as kt
+from keras_tuner.src import config
 from rich.text import Text
 
 from kerasvae import files
@@ -26,8 +27,11 @@ from kerasvae.tuning.results import (
     stored_result,
     write_results,
 )
+from kerasvae.tuning.row_groups import RowGroups, taking_along, wait_for_group
 from kerasvae.tuning.rows import RESULT_FIELDS, row_name
 
+# In the folder of the first of several rows: why they could not be trained together.
+TOGETHER_ERROR = "together-error.txt"
 # What no row can go on after.
 FULL = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # What Keras Tuner reads to find a chief.
@@ -46,12 +50,14 @@ class RowTuner(kt.Tuner):
         oracle: a new `RowOracle`.
         rows: of the study, in the order of `results.csv`.
         console: rich console for a line a row.
+        on_wait: function of a line that says what is waited for. Default None: to the console.
     """
 
-    def __init__(self, run, oracle, folder, rows, verbose, console, timeout=60.0):
+    def __init__(self, run, oracle, folder, rows, verbose, console, timeout=60.0, on_wait=None):
         self.run, self.folder, self.rows, self.verbose, self.console = run, Path(folder), rows, verbose, console
         self.position = {row_name(row): number for number, row in enumerate(rows, start=1)}
-        self.timeout = timeout
+        self.timeout, self.say_waiting = timeout, on_wait or self.say
+        self.groups, self.apart = RowGroups(run, rows), set()
         super().__init__(oracle, directory=str(folder), project_name="tuner")
         oracle.verbose = 0
 
@@ -73,17 +79,21 @@ class RowTuner(kt.Tuner):
         if result := stored_result(self.folder, row):
             return checked_metrics(row, result["metrics"], self.oracle.objective.name)
         folder, label = row_folder(self.folder, row), self.label(row)
+        others = [] if row_name(row) in self.apart else self.groups.others(row)
         try:
             with clear_when_full(self.folder):
+                if others:
+                    wait_for_group(self.folder, row, self.timeout)
                 folder.mkdir(parents=True, exist_ok=True)
                 with RowHold(
-                    folder, self.timeout, lambda: self.say(f"{label}  waits: another process does it")
+                    folder, self.timeout, lambda: self.say_waiting(f"{label}  waits: another process does it")
                 ) as hold:
                     if result := stored_result(self.folder, row):
                         return checked_metrics(row, result["metrics"], self.oracle.objective.name)
                     # A spinner and Keras's own progress bar would write over each other.
                     with self.console.status(Text(label)) if self.verbose == 1 else contextlib.nullcontext():
-                        metrics = self._do(row, folder, hold)
+                        seconds = self._do_along(row, others) if others else 0.0
+                        metrics = self._do(row, folder, hold, seconds)
         except kt.errors.FatalError:
             raise
         except Exception:
@@ -91,6 +101,11 @@ class RowTuner(kt.Tuner):
             raise
         self.say_ended(row)
         return metrics
+
+    def _try_run_and_update_trial(self, trial, *arguments, **options):
+        # What failed is in the row's folder, and said in a line; Keras Tuner would print all of it in between.
+        with _without_tracebacks():
+            super()._try_run_and_update_trial(trial, *arguments, **options)
 
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
@@ -115,7 +130,43 @@ class RowTuner(kt.Tuner):
         fields = " ".join(f"{field}={number_text(row[field])}" for field in differing)
         return f"{self.position[row_name(row)]}/{len(self.rows)}  {fields}"
 
-    def _do(self, row, folder, hold):
+    def _do_along(self, row, others) -> float:
+        """Train a row, which this process holds, together with others, and finish these; the seconds of training."""
+        with taking_along(self.folder, others, self.timeout) as along:
+            start = time.perf_counter()
+            together = along and self._train_together([row, *(other for other, _ in along)])
+            seconds = time.perf_counter() - start
+            for other, hold in along if together else ():
+                try:
+                    self._do(other, row_folder(self.folder, other), hold, seconds)
+                except kt.errors.FatalError:
+                    raise
+                except Exception as error:
+                    if is_full(error):
+                        raise
+                    # The row's own trial, which is still to come, tries again and reports it.
+                self.say_ended(other)
+        return seconds
+
+    def _train_together(self, rows) -> bool:
+        """Whether it went well; where it did not, such as for want of memory, rows are done one at a time."""
+        folders = [row_folder(self.folder, row) for row in rows]
+        try:
+            self.run.train_together([dict(row) for row in rows], folders, max(self.verbose - 1, 0))
+        except kt.errors.FatalError:
+            raise
+        except Exception as error:
+            if is_full(error):
+                raise
+            self.apart.update(map(row_name, rows))
+            files.write_text(folders[0] / TOGETHER_ERROR, traceback.format_exc())
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.say_waiting(f"{self.label(rows[0])} and {len(rows) - 1} more go on one at a time: {said}")
+            return False
+        return True
+
+    def _do(self, row, folder, hold, seconds=0.0):
+        # `seconds` have been spent on it before.
         start = time.perf_counter()
         try:
             metrics = self.run(dict(row), folder, max(self.verbose - 1, 0))
@@ -123,7 +174,7 @@ class RowTuner(kt.Tuner):
             for name, value in metrics.items():
                 if not math.isfinite(value):
                     raise ValueError(f"metric {name!r} of row {row_name(row)} must be finite, got {value}")
-            seconds = round(time.perf_counter() - start, 3)
+            seconds = round(seconds + time.perf_counter() - start, 3)
             hold.check()
             files.write_json(folder / RESULT, {"row": row, "metrics": metrics, "seconds": seconds})
         except kt.errors.FatalError:
@@ -160,6 +211,15 @@ def is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+@contextlib.contextmanager
+def _without_tracebacks():
+    before, config.DEBUG = config.DEBUG, False
+    try:
+        yield
+    finally:
+        config.DEBUG = before
 
 
 @contextlib.contextmanager

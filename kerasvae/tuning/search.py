@@ -9,9 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from kerasvae import files
-from kerasvae.tuning.distributed import check_address, check_not_starting, lead, pickled
+from kerasvae.tuning.distributed import check_address, check_can_listen, check_not_starting, lead, pickled
 from kerasvae.tuning.oracle import RowOracle
 from kerasvae.tuning.results import ERROR, RESULTS, collect, row_folder, stored_result, write_results
+from kerasvae.tuning.row_groups import RowGroups
 from kerasvae.tuning.row_tuner import RowTuner, clear_when_full, without_chief
 from kerasvae.tuning.rows import check_rows, row_name
 from kerasvae.tuning.shared_oracle import SharedRowOracle
@@ -48,6 +49,7 @@ def search(
     chief: str | None = None,
     role: str | None = None,
     timeout: float = 60.0,
+    on_wait=None,
 ) -> list[dict]:
     """Run every row of a list once, through Keras Tuner; called again, go on where it was interrupted.
 
@@ -90,6 +92,8 @@ def search(
         role: "chief" or "worker", with `chief` only.
         timeout: seconds without a sign of life after which a worker that this process did not start counts as lost, at
             least 1. Default 60; less than the file system takes to show a change to other machines runs rows twice.
+        on_wait: function of a line that says what is waited for: a chief, workers, or another process that does a row.
+            Default None: printed, unless `verbose` is 0.
 
     Returns:
         A list of dictionaries in the order of `rows`: the row's fields, its metrics, `status` ("COMPLETED") and
@@ -110,11 +114,14 @@ def search(
         raise ValueError(f"run must be a function of (row, folder, verbose), got {run!r}")
     if isinstance(verbose, bool) or verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be 0, 1 or 2, got {verbose!r}")
+    if on_wait is not None and not callable(on_wait):
+        raise ValueError(f"on_wait must be a function of a line, or None, got {on_wait!r}")
     rows, folder = check_rows(rows), Path(folder)
     address = _check_roles(workers, chief, role, timeout)
     alone = role is None and workers == 1
     shared = not alone and role != "worker"
-    oracle = SharedRowOracle(rows, objective, folder, timeout) if shared else RowOracle(rows, objective)
+    order = RowGroups(run, rows).order(several_workers=not alone)
+    oracle = SharedRowOracle(order, objective, folder, timeout) if shared else RowOracle(order, objective)
     work_as = pickled(run) if shared and workers else None
     check_not_starting()
     console = Console(quiet=verbose == 0)
@@ -122,9 +129,12 @@ def search(
     files.check_writable(folder / STUDY, "folder")
     if role == "worker":
         with clear_when_full(folder):
-            work(run, rows, folder, oracle, address, settings, verbose=verbose, console=console, timeout=timeout)
+            said = {"verbose": verbose, "console": console, "on_wait": on_wait}
+            work(run, rows, folder, oracle, address, settings, timeout=timeout, **said)
         return collect(folder, rows)
     with only_process(folder), clear_when_full(folder):
+        if chief:
+            check_can_listen(address)
         begin_study(folder, rows, settings)
         waiting = [row for row in rows if not stored_result(folder, row)]
         for row in waiting if hasattr(run, "check") else ():
@@ -133,7 +143,7 @@ def search(
             console.print(f"{len(rows) - len(waiting)} of {len(rows)} rows were finished before", highlight=False)
         write_results(folder / RESULTS, collect(folder, rows))
         with without_chief():
-            tuner = RowTuner(run, oracle, folder, rows, verbose, console, timeout)
+            tuner = RowTuner(run, oracle, folder, rows, verbose, console, timeout, on_wait)
             tuner.go_on()
             if alone:
                 tuner.search()

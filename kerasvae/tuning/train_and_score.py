@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import numbers
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -36,7 +38,7 @@ def train_and_score(
     test: int = 5_000,
     checkpoint_every: int = 500,
 ):
-    """A function for `search` that trains a row's model in the row's folder and scores it.
+    """A `TrainingRun`: a function for `search` that trains a row's model in the row's folder and scores it.
 
     The row says what the model is:
 
@@ -62,13 +64,12 @@ def train_and_score(
         checkpoint_every: steps from one checkpoint to the next, at least 1: what a kill can cost.
 
     Returns:
-        A function of (row, folder, verbose) that returns the scores by name and `reconstruction_loss` and `kl_loss`
-        (nats per image, of `test` images or pairs that are drawn otherwise than in training) and `active_latents` (the
-        latents whose mean varies by more than 0.01 over the images; Burda et al. 2016).
+        A `TrainingRun`, which can be pickled if the arguments can: for `search` with several workers, give functions
+        from the top of a module, no lambdas.
 
     Raises:
-        ValueError: for an argument not allowed; and, from the function's `check`, for a row that names what there is
-            not, or whose model cannot be built.
+        ValueError: for an argument not allowed; and, from the run's `check`, for a row that names what there is not,
+            or whose model cannot be built.
     """
     for argument, value in (
         ("steps", steps),
@@ -95,7 +96,6 @@ def train_and_score(
 
     if not isinstance(scores, dict):
         scores = {_name(score): score if callable(score) else {} for score in scores}
-    all_scores = {**scores, "active_latents": active_latents}
     common = {
         "data": f"{type(data).__name__}, {len(data)} images of {'×'.join(map(str, data.image_shape))}",
         "networks": networks if isinstance(networks, str) else [_name(builder) for builder in builders],
@@ -108,47 +108,110 @@ def train_and_score(
         "train": train,
         "test": test,
     }
+    return TrainingRun(
+        data=data,
+        steps=steps,
+        objective=objectives,
+        loss=losses,
+        networks=tuple(builders),
+        latents=latents,
+        batch_size=batch_size,
+        pipeline=pipeline,
+        optimizer=optimizer,
+        steps_per_execution=steps_per_execution,
+        scores={**scores, "active_latents": active_latents},
+        train=train,
+        test=test,
+        checkpoint_every=checkpoint_every,
+        common=common,
+    )
 
-    def build(row):
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class TrainingRun:
+    """What `train_and_score` returns: a function of (row, folder, verbose=0), for `search`.
+
+    It returns the scores by name and `reconstruction_loss` and `kl_loss` (nats per image, of `test` images or pairs
+    that are drawn otherwise than in training) and `active_latents` (the latents whose mean varies by more than 0.01
+    over the images; Burda et al. 2016). `check(row)` builds a row's model, and `settings` says what determines the
+    results besides a row.
+
+    Args:
+        data, steps, latents, batch_size, pipeline, optimizer, steps_per_execution, train, test, checkpoint_every: as
+            for `train_and_score`.
+        objective, loss: by name; under None where rows name none.
+        networks: the two functions.
+        scores: by name, as for `kerasvae.metrics.evaluate`.
+        common: JSON-able, the settings that all rows share.
+    """
+
+    data: object
+    steps: int
+    objective: dict
+    loss: dict
+    networks: tuple[Callable, Callable]
+    latents: int
+    batch_size: int
+    pipeline: Callable | None
+    optimizer: Callable | None
+    steps_per_execution: int
+    scores: dict
+    train: int
+    test: int
+    checkpoint_every: int
+    common: dict
+
+    @property
+    def settings(self) -> dict:
+        """What determines results besides a row."""
+        losses = {name: keras.saving.serialize_keras_object(value) for name, value in self.loss.items()}
+        return {
+            **self.common,
+            **{f"objective {name or ''}".strip(): value.__name__ for name, value in self.objective.items()},
+            **{f"loss {name or ''}".strip(): value for name, value in losses.items()},
+        }
+
+    def check(self, row: dict):
+        """The compiled model of a row; ValueError where there is none."""
         row = dict(row)
-        model_class = _chosen(objectives, row, "objective")
-        reconstruction = _chosen(losses, row, "loss")
-        seed, size = row.pop("seed", 1), row.pop("latents", latents)
+        model_class = _chosen(self.objective, row, "objective")
+        reconstruction = _chosen(self.loss, row, "loss")
+        seed, size = row.pop("seed", 1), row.pop("latents", self.latents)
         known = arguments_of(model_class)
         if unknown := sorted(set(row) - known):
             raise ValueError(f"rows: {model_class.__name__} has no arguments {unknown}, only {sorted(known)}")
         if "dataset_size" in known:
-            row.setdefault("dataset_size", len(data))
+            row.setdefault("dataset_size", len(self.data))
         encoder, decoder = (
-            builder(data.image_shape, size, seed=2 * seed + number) for number, builder in enumerate(builders)
+            builder(self.data.image_shape, size, seed=2 * seed + number) for number, builder in enumerate(self.networks)
         )
         model = model_class(encoder, decoder, reconstruction, seed=seed, **row)
-        model.compile(optimizer() if optimizer else None, steps_per_execution=steps_per_execution)
+        model.compile(self.optimizer() if self.optimizer else None, steps_per_execution=self.steps_per_execution)
         return model
 
-    def run(row, folder, verbose=0):
+    def __call__(self, row: dict, folder, verbose: int = 0) -> dict:
         # Models of earlier rows would otherwise stay in memory.
         keras.utils.clear_session()
-        model_class, seed = _chosen(objectives, dict(row), "objective"), row.get("seed", 1)
-        batches = pipeline or (datasets.pairs if model_class.images_per_example > 1 else datasets.images)
+        model_class, seed = _chosen(self.objective, dict(row), "objective"), row.get("seed", 1)
+        batches = self.pipeline or (datasets.pairs if model_class.images_per_example > 1 else datasets.images)
         model = runs.train(
-            functools.partial(build, row),
-            functools.partial(batches, data, batch_size, steps=steps, seed=seed),
+            functools.partial(self.check, row),
+            functools.partial(batches, self.data, self.batch_size, steps=self.steps, seed=seed),
             folder,
-            steps=steps,
-            checkpoint_every=checkpoint_every,
+            steps=self.steps,
+            checkpoint_every=self.checkpoint_every,
             settings={
-                **common,
+                **self.common,
                 **row,
                 "objective": model_class.__name__,
-                "loss": keras.saving.serialize_keras_object(_chosen(losses, dict(row), "loss")),
+                "loss": keras.saving.serialize_keras_object(_chosen(self.loss, dict(row), "loss")),
             },
             resume=True,
             verbose=verbose,
         )
-        result = metrics.evaluate(model.encode, data, all_scores, train=train, test=test)
+        result = metrics.evaluate(model.encode, self.data, self.scores, train=self.train, test=self.test)
         # Another seed, so that the images come in an order that the training did not see.
-        drawn = batches(data, batch_size, steps=-(-test // batch_size), seed=seed + 2**31)
+        drawn = batches(self.data, self.batch_size, steps=-(-self.test // self.batch_size), seed=seed + 2**31)
         terms = model.evaluate(drawn, return_dict=True, verbose=0)
         return {
             **{name: float(score) for name, score in result.items()},
@@ -156,14 +219,6 @@ def train_and_score(
             "kl_loss": float(terms["kl_loss"]),
             "active_latents": int(float(result["active_latents"])),
         }
-
-    run.check = build
-    run.settings = {
-        **common,
-        **{f"objective {name or ''}".strip(): value.__name__ for name, value in objectives.items()},
-        **{f"loss {name or ''}".strip(): keras.saving.serialize_keras_object(value) for name, value in losses.items()},
-    }
-    return run
 
 
 def active_latents(codes, factors) -> int:

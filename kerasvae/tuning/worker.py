@@ -29,6 +29,8 @@ from kerasvae.tuning.study import check_study
 ASK_EVERY = 0.5
 # Seconds that a worker waits for a chief, as long as Keras Tuner waits for an answer.
 PATIENCE = 3600.0
+# Seconds in which a chief that has just been started, on a busy machine, takes up a connection.
+GREETING = 30.0
 # What a chief may be doing when it is killed.
 GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 # In the environment of a worker process until it has begun.
@@ -39,7 +41,9 @@ class StudyEnded(Exception):  # noqa: N818 - says that all is well
     """The chief is gone, as every row is finished."""
 
 
-def work(run, rows, folder, oracle, address, settings, *, verbose, console, timeout, tuner_id=None) -> None:
+def work(
+    run, rows, folder, oracle, address, settings, *, verbose, console, timeout, tuner_id=None, on_wait=None
+) -> None:
     """Do rows until the chief has none left; arguments as for `search`, `oracle` a new `RowOracle`."""
     host, port = address
     tuner_id = tuner_id or new_tuner_id()
@@ -48,7 +52,7 @@ def work(run, rows, folder, oracle, address, settings, *, verbose, console, time
     no_proxy = os.environ.get("no_grpc_proxy", os.environ.get("no_proxy", ""))
     variables["no_grpc_proxy"] = ",".join(filter(None, [no_proxy, host.strip("[]")]))
     with chief_variables(variables), contextlib.suppress(StudyEnded):
-        WorkerTuner(run, oracle, folder, rows, verbose, console, timeout, address, settings).search()
+        WorkerTuner(run, oracle, folder, rows, verbose, console, timeout, on_wait, address, settings).search()
 
 
 def new_tuner_id() -> str:
@@ -59,14 +63,14 @@ def new_tuner_id() -> str:
 class WorkerTuner(RowTuner):
     """`RowTuner` whose rows come from a chief's oracle; see `work`."""
 
-    def __init__(self, run, oracle, folder, rows, verbose, console, timeout, address, settings):
-        super().__init__(run, oracle, folder, rows, verbose, console, timeout)
+    def __init__(self, run, oracle, folder, rows, verbose, console, timeout, on_wait, address, settings):
+        super().__init__(run, oracle, folder, rows, verbose, console, timeout, on_wait)
         self.settings, self.was_idle = settings, False
         # Keras Tuner has put its client in the place of the oracle.
-        self.oracle = PatientOracle(self.oracle, address, self._is_finished, self.say)
+        self.oracle = PatientOracle(self.oracle, Chief(address, self._is_finished, self.say_waiting))
 
     def on_search_begin(self):
-        self.oracle.wait()
+        self.oracle.chief.greet()
         check_study(self.folder, self.rows, self.settings)
 
     def pre_create_trial(self):
@@ -81,7 +85,7 @@ class WorkerTuner(RowTuner):
     def run_trial(self, trial):
         name = row_name(trial.hyperparameters.values)
         if name not in self.position:
-            host, port = self.oracle.address
+            host, port = self.oracle.chief.address
             raise kt.errors.FatalRuntimeError(
                 f"chief: {host}:{port} hands out rows of another study than that in {str(self.folder)!r}, such as "
                 f"{name}"
@@ -95,7 +99,7 @@ class WorkerTuner(RowTuner):
             kind = "OSError" if isinstance(error, OSError) else "ValueError"
             trial.hyperparameters.values = {FATAL: f"{kind}: {error}"}
             # Without waiting: the chief may have ended, having been told the same by another.
-            if self.oracle.is_reachable():
+            if self.oracle.chief.is_reachable():
                 with contextlib.suppress(grpc.RpcError):
                     self.oracle.client.end_trial(trial)
             raise
@@ -115,13 +119,11 @@ class PatientOracle:
 
     Args:
         client: Keras Tuner's.
-        address: (host, port).
-        is_finished: function that says whether nothing is left to ask the chief for.
-        say: function of a line for the user.
+        chief: the `Chief` that it asks.
     """
 
-    def __init__(self, client, address, is_finished, say):
-        self.client, self.address, self.is_finished, self.say = client, address, is_finished, say
+    def __init__(self, client, chief):
+        self.client, self.chief = client, chief
         self.objective = client.objective
 
     def create_trial(self, tuner_id):
@@ -135,6 +137,50 @@ class PatientOracle:
 
     def end_trial(self, trial):
         return self._ask(self.client.end_trial, trial)
+
+    def _ask(self, question, *arguments):
+        while True:
+            self.chief.wait()
+            try:
+                return question(*arguments)
+            except grpc.RpcError as error:
+                if error.code() not in GONE:
+                    host, port = self.chief.address
+                    raise RuntimeError(f"chief: {host}:{port} answered with an error: {error.details()}") from error
+            time.sleep(ASK_EVERY)
+
+
+class Chief:
+    """Where a chief is, or will be.
+
+    Args:
+        address: (host, port).
+        is_finished: function that says whether nothing is left to ask the chief for.
+        say: function of a line for the user.
+    """
+
+    def __init__(self, address, is_finished, say):
+        self.address, self.is_finished, self.say = address, is_finished, say
+
+    def check_host(self) -> None:
+        """ValueError for a host that this machine does not know."""
+        host, port = self.address
+        try:
+            socket.getaddrinfo(host.strip("[]"), port)
+        except socket.gaierror as error:
+            raise ValueError(f"chief: no host {host!r} is known to this machine ({error.strerror})") from error
+
+    def greet(self) -> None:
+        """`wait`, once `check_host` has passed; RuntimeError where something else than a chief listens."""
+        self.check_host()
+        host, port = self.address
+        while True:
+            self.wait()
+            with grpc.insecure_channel(f"{host}:{port}") as channel, contextlib.suppress(grpc.FutureTimeoutError):
+                grpc.channel_ready_future(channel).result(GREETING)
+                return
+            if self.is_reachable():
+                raise RuntimeError(f"chief: what listens at {host}:{port} is no chief; give the port that it was given")
 
     def is_reachable(self) -> bool:
         """Whether somebody listens at the chief's address."""
@@ -152,25 +198,14 @@ class PatientOracle:
         while not self.is_reachable():
             if self.is_finished():
                 raise StudyEnded
+            if not said:
+                self.say(f"waiting for the chief at {host}:{port}")
+            said = True
             if time.monotonic() > deadline:
                 raise RuntimeError(
                     f"chief: {host}:{port} has not answered for {PATIENCE:.0f} s; start the chief again and then this "
                     "worker"
                 )
-            if not said:
-                self.say(f"waiting for the chief at {host}:{port}")
-            said = True
-            time.sleep(ASK_EVERY)
-
-    def _ask(self, question, *arguments):
-        while True:
-            self.wait()
-            try:
-                return question(*arguments)
-            except grpc.RpcError as error:
-                if error.code() not in GONE:
-                    host, port = self.address
-                    raise RuntimeError(f"chief: {host}:{port} answered with an error: {error.details()}") from error
             time.sleep(ASK_EVERY)
 
 

@@ -214,7 +214,9 @@ def test_arguments_are_checked(name):
 
 def test_whole_dispatches_in_an_epoch(monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
-    assert [tuning.ExperimentRun()._steps_per_execution(epoch) for epoch in (2400, 150, 7, 53)] == [48, 30, 7, 1]
+    for gpu, expected in ((True, [48, 30, 7, 1]), (False, [8, 6, 7, 1])):
+        monkeypatch.setattr(experiments, "has_gpu", lambda gpu=gpu: gpu)
+        assert [tuning.ExperimentRun()._steps_per_execution(epoch) for epoch in (2400, 150, 7, 53)] == expected
     monkeypatch.setattr(keras.config, "backend", lambda: "torch")
     assert tuning.ExperimentRun()._steps_per_execution(2400) == 1
     assert tuning.ExperimentRun(steps_per_execution=5)._steps_per_execution(2400) == 5

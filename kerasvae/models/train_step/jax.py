@@ -11,6 +11,15 @@ import numpy as np
 
 
 class JAXTrainStep:
+    # The `StackedModels` that this model is one of, while several are trained together.
+    stacked = None
+
+    def jax_state_sync(self):
+        """As Keras's: have the variables hold the state that training is at, for whoever is about to read them."""
+        if self.stacked is not None:
+            self.stacked.give_back(self)
+        super().jax_state_sync()
+
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_state, metrics = state
         x = self.unpack(data)
