@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import numbers
@@ -17,6 +18,20 @@ def _check_every(every) -> int:
     if isinstance(every, bool) or not isinstance(every, numbers.Integral) or every < 1:
         raise ValueError(f"every must be an integer, at least 1, got {every!r}")
     return int(every)
+
+
+def _copy_sharing(callback, shared, memo: dict):
+    """A deep copy, but of `shared`: Keras Tuner copies callbacks for each of its runs, which need no data of their own.
+
+    Args:
+        callback: to be copied.
+        shared: what both then hold.
+        memo: as of `__deepcopy__`.
+    """
+    memo[id(shared)] = shared
+    copied = memo[id(callback)] = type(callback).__new__(type(callback))
+    vars(copied).update({name: copy.deepcopy(value, memo) for name, value in vars(callback).items()})
+    return copied
 
 
 class DisentanglementScores(keras.callbacks.Callback):
@@ -64,6 +79,9 @@ class DisentanglementScores(keras.callbacks.Callback):
         if logs is not None:
             logs.update(self.last)
 
+    def __deepcopy__(self, memo):
+        return _copy_sharing(self, self.data, memo)
+
 
 class LatentTraversals(keras.callbacks.Callback):
     """A picture of what each latent does, written at the end of epochs.
@@ -104,6 +122,9 @@ class LatentTraversals(keras.callbacks.Callback):
 
             path = self.path.format(epoch=epoch + 1, step=int(self.model.step.numpy()))
             plots.latent_traversals(self.model, self.images, columns=self.columns, path=path)
+
+    def __deepcopy__(self, memo):
+        return _copy_sharing(self, self.images, memo)
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -1,7 +1,9 @@
+import copy
 import csv
 import itertools
 
 import keras
+import keras_tuner as kt
 import numpy as np
 import pytest
 
@@ -71,6 +73,50 @@ def test_another_model_does_not_inherit_scores():
     scores = DisentanglementScores(DATA, counting_score(), every=5, train=20, test=4)
     fit(make(), scores, epochs=1)
     assert fit(make(), scores, epochs=3).history["val_drawn"] == [2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("callback", "name"),
+    [
+        (lambda folder: DisentanglementScores(DATA, {"mig": {"bins": 5}}, every=2), "data"),
+        (lambda folder: LatentTraversals(folder / "a.png", IMAGES), "images"),
+    ],
+    ids=["scores", "traversals"],
+)
+def test_a_deep_copy_shares_the_data_and_nothing_else_that_changes(tmp_path, callback, name):
+    callback = callback(tmp_path)
+    callback.set_params({"epochs": 3})
+    copied, other = copy.deepcopy([callback, callback])
+    assert copied is other is not callback and type(copied) is type(callback)
+    assert vars(copied).keys() == vars(callback).keys()
+    assert getattr(copied, name) is getattr(callback, name)
+    for field, value in vars(callback).items():
+        if field != name:
+            assert vars(copied)[field] == value
+            assert vars(copied)[field] is not value or isinstance(value, str | int | None), field
+
+
+def test_keras_tuner_copies_callbacks_and_not_their_data(tmp_path, monkeypatch):
+    """A real search: what it trains with is a copy, and the scores of each trial are its own."""
+    seen, on_train_begin = [], DisentanglementScores.on_train_begin
+
+    def noted(self, logs=None):
+        seen.append(self)
+        on_train_begin(self, logs)
+
+    def build(hp):
+        model = make(run_eagerly=True)
+        model.beta = hp.Float("beta", 0.1, 10.0)
+        return model
+
+    monkeypatch.setattr(DisentanglementScores, "on_train_begin", noted)
+    monkeypatch.setattr(type(DATA), "__deepcopy__", None, raising=False)
+    scores = DisentanglementScores(DATA, counting_score(), train=20, test=4)
+    tuner = kt.RandomSearch(build, kt.Objective("val_drawn", "max"), 2, seed=1, directory=tmp_path)
+    tuner.search(IMAGES, batch_size=8, epochs=2, callbacks=[scores], verbose=0)
+    assert len(seen) == 2 and scores not in seen and all(each.data is DATA for each in seen)
+    assert scores.last == {} and [each.last for each in seen] == [{"val_drawn": 2.0}, {"val_drawn": 4.0}]
+    assert [trial.score for trial in tuner.oracle.get_best_trials(2)] == [4.0, 2.0]
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True, "2", None])
