@@ -53,17 +53,8 @@ try:
 except kv.tuning.FailedTrialsError as error:
     trials, failures = error.results, str(error)
 trials.sort(key=lambda trial: trial.get(hyper.objective.name, float("-inf")), reverse=True)
-columns = (
-    "trial",
-    "loss",
-    "beta",
-    "latents",
-    hyper.objective.name,
-    "epoch",
-    "reconstruction_loss",
-    "kl_loss",
-    "status",
-)
+# Without the reconstruction, which each loss measures in units of its own.
+columns = ("trial", "loss", "beta", "latents", hyper.objective.name, "epoch", "kl_loss", "status")
 kv.tuning.print_results([{name: trial[name] for name in columns if name in trial} for trial in trials])
 if trials[0]["status"] == "COMPLETED":
     best = Path(options.folder) / "best.keras"

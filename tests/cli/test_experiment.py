@@ -62,7 +62,7 @@ def test_a_grid_in_parts(tiny, tmp_path, capfd):
     ]
     lines = table(tmp_path / "study")
     assert [line["status"] for line in lines] == ["missing", "finished", "finished"]
-    assert [line["seed"] for line in lines] == ["1", "2", "3"]
+    assert [line["seed"] for line in lines] == [str(row["seed"]) for row in tiny]
     assert (tmp_path / "study" / "rows" / lines[1]["folder"] / "result.json").read_bytes() == first
 
 

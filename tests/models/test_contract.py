@@ -1,4 +1,4 @@
-"""The contract of `tests/contract.py`, for every objective."""
+"""The contract of `tests/contract.py`, for every objective of `tests/contract_objectives.py`."""
 
 import functools
 import sys
@@ -6,14 +6,13 @@ import sys
 import contract
 import keras
 import pytest
+from contract_objectives import OBJECTIVES, VARIANTS
 
 import kerasvae as kv
 
-every_objective = pytest.mark.parametrize("objective", contract.OBJECTIVES, ids=str)
+every_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
 # For what another argument of the same class does not change.
-every_class = pytest.mark.parametrize(
-    "objective", {each.cls: each for each in reversed(contract.OBJECTIVES)}.values(), ids=str
-)
+every_class = pytest.mark.parametrize("objective", {each.cls: each for each in reversed(OBJECTIVES)}.values(), ids=str)
 
 
 @every_objective
@@ -22,7 +21,7 @@ def test_step_is_the_gradient_of_the_formula(objective, reduction):
     contract.check_step_is_the_gradient_of_the_formula(objective, reduction)
 
 
-@pytest.mark.parametrize("objective", contract.VARIANTS, ids=str)
+@pytest.mark.parametrize("objective", VARIANTS, ids=str)
 def test_step_of_a_variant_is_the_gradient_of_the_formula(objective):
     contract.check_step_is_the_gradient_of_the_formula(objective, "sum")
 
@@ -47,12 +46,12 @@ def test_fused_steps(objective):
 
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="JAX always uses XLA, Torch never")
-@pytest.mark.parametrize("objective", contract.OBJECTIVES[1:3], ids=str)
+@pytest.mark.parametrize("objective", OBJECTIVES[1:3], ids=str)
 def test_fused_steps_with_xla_on_tensorflow(objective):
     contract.check_fused_steps(objective, jit_compile=True)
 
 
-@pytest.mark.parametrize("objective", [each for each in contract.OBJECTIVES if each.weights], ids=str)
+@pytest.mark.parametrize("objective", [each for each in OBJECTIVES if each.weights], ids=str)
 def test_reductions_agree(objective):
     contract.check_reductions_agree(objective)
 

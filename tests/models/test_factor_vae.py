@@ -4,7 +4,7 @@ import contract
 import keras
 import numpy as np
 import pytest
-from contract import HIDDEN, LATENTS, SHAPE
+from contract_objectives import HIDDEN, LATENTS, SHAPE
 
 import kerasvae as kv
 from kerasvae.models.noise import uniform

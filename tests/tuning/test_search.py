@@ -2,17 +2,13 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
 import sys
-import textwrap
-import time
 from pathlib import Path
 
 import pytest
+from study_processes import ends
 
-import kerasvae
 from kerasvae import files, tuning
 
 ROWS = tuning.rows(beta=[0.1, 0.2], seed=[1, 2])
@@ -53,6 +49,8 @@ def test_results_and_table_in_row_order(tmp_path):
 
 def test_quiet_means_quiet_and_one_line_a_row_otherwise(tmp_path, capfd):
     search(Run(), tmp_path, ROWS[:2])
+    with pytest.raises(tuning.FailedRowsError):
+        search(Run(fails=ROWS[2:]), tmp_path)
     assert capfd.readouterr() == ("", "")
     search(Run(), tmp_path, verbose=1)
     lines = capfd.readouterr().out.strip().splitlines()
@@ -228,6 +226,7 @@ def test_every_row_is_checked_before_the_first_is_run(tmp_path):
         ({"objective": "mig"}, "objective must be"),
         ({"verbose": 3}, "verbose must be"),
         ({"verbose": True}, "verbose must be"),
+        ({"on_wait": "print"}, "on_wait must be"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_written(tmp_path, change, said):
@@ -305,60 +304,20 @@ def test_dying_at_any_write_loses_and_repeats_nothing(tmp_path, monkeypatch, hal
     assert deaths > 15
 
 
-PROGRAM = textwrap.dedent("""
-    import sys, time
-    from pathlib import Path
-    from kerasvae import files, tuning
+def test_kill_9_in_the_middle_of_a_row_loses_and_repeats_nothing(study):
+    def log():
+        return [" ".join(line[:2]) for line in study.log()]
 
-    folder, log = Path(sys.argv[1]), Path(sys.argv[1]) / "log"
-
-    def run(row, folder, verbose):
-        with open(log, "a") as file:
-            file.write(f"begin {row['seed']}\\n")
-        time.sleep(0.2)
-        if "fails" in sys.argv and row["seed"] == 4:
-            raise ArithmeticError("no")
-        with open(log, "a") as file:
-            file.write(f"end {row['seed']}\\n")
-        return {"mig": row["seed"] / 10}
-
-    tuning.search(run, tuning.rows(seed=[1, 2, 3, 4]), folder)
-""")
-
-
-def start(folder, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(Path(kerasvae.__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    folder.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder), *arguments],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-
-
-def read_log(folder):
-    return (folder / "log").read_text().splitlines() if (folder / "log").is_file() else []
-
-
-def finish(process):
-    output, _ = process.communicate(timeout=240)
-    return process.returncode, output
-
-
-def test_kill_9_in_the_middle_of_a_row_loses_and_repeats_nothing(tmp_path):
-    process = start(tmp_path)
-    deadline = time.monotonic() + 240
-    while "begin 3" not in read_log(tmp_path) and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert finish(process)[0] == -signal.SIGKILL
-    assert read_log(tmp_path) == ["begin 1", "end 1", "begin 2", "end 2", "begin 3"]
-    code, output = finish(start(tmp_path, "fails"))
-    assert (code, "1 of 4 rows failed" in output) == (1, True), output
-    assert [row["status"] for row in read_csv(tmp_path)] == ["COMPLETED", "COMPLETED", "COMPLETED", "FAILED"]
-    code, output = finish(start(tmp_path))
-    assert code == 0, output
-    assert read_log(tmp_path)[5:] == ["begin 3", "end 3", "begin 4", "begin 4", "end 4"]
-    assert [(row["seed"], row["mig"], row["status"]) for row in read_csv(tmp_path)] == [
-        (str(seed), str(seed / 10), "COMPLETED") for seed in (1, 2, 3, 4)
-    ]
+    process = study.start()
+    study.until(lambda: "begin 3" in log())
+    process.kill()
+    ends(process, -signal.SIGKILL)
+    assert log() == ["begin 1", "end 1", "begin 2", "end 2", "begin 3"]
+    (study.folder / "fails").write_text("6")
+    ends(study.start(), 1)
+    assert "1 of 6 rows failed" in study.output()
+    assert [row["status"] for row in read_csv(study.folder)] == ["COMPLETED"] * 5 + ["FAILED"]
+    (study.folder / "fails").unlink()
+    ends(study.start())
+    assert log()[5:] == ["begin 3", "end 3", "begin 4", "end 4", "begin 5", "end 5", "begin 6", "begin 6", "end 6"]
+    study.check_finished()

@@ -1,6 +1,7 @@
 """train_and_score: a row's model is trained in the row's folder, scored, and goes on where it was killed."""
 
 import functools
+import pickle
 
 import keras
 import numpy as np
@@ -11,7 +12,16 @@ from kerasvae import tuning
 from kerasvae.tuning.rows import row_name
 
 DATA = kv.datasets.XYSquares(grid_spacing=2, grid_size=4, square_size=4, image_size=16, num_squares=1, rgb=False)
-SMALL = {"steps": 6, "networks": "mlp", "batch_size": 4, "scores": ["mig"], "train": 32, "test": 16}
+NETWORKS = tuple(
+    functools.partial(network, hidden=(8,)) for network in (kv.networks.mlp_encoder, kv.networks.mlp_decoder)
+)
+SMALL = {"steps": 6, "networks": NETWORKS, "batch_size": 4, "scores": ["mig"], "train": 32, "test": 16}
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Models that are not traced, which would cost more than a few steps do."""
+    monkeypatch.setattr(kv.VAE, "compile", functools.partialmethod(kv.VAE.compile, run_eagerly=True))
 
 
 class StopAtStep(keras.callbacks.Callback):
@@ -24,7 +34,7 @@ class StopAtStep(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_a_study_over_losses_and_objectives(tmp_path):
+def test_a_study_over_losses_and_objectives(tmp_path, eager):
     run = tuning.train_and_score(
         DATA,
         objective={"ada": kv.AdaGVAE, "beta": kv.BetaVAE},
@@ -50,7 +60,7 @@ def test_a_study_over_losses_and_objectives(tmp_path):
         assert isinstance(model.reconstruction, kv.losses.BoxBlurMSE) == (row["loss"] == "blur")
 
 
-def test_a_killed_row_ends_as_one_that_was_not(tmp_path, monkeypatch):
+def test_a_killed_row_ends_as_one_that_was_not(tmp_path, monkeypatch, eager):
     row = {"beta": 0.01, "latents": 2, "seed": 3}
     run = tuning.train_and_score(DATA, checkpoint_every=2, **SMALL)
     whole = run(row, tmp_path / "whole", 0)
@@ -73,7 +83,7 @@ def test_the_size_of_the_data_is_known():
     assert run.check({"latents": 2, "dataset_size": 99}).dataset_size == 99
 
 
-def test_seeds_differ_and_repeat(tmp_path):
+def test_seeds_differ_and_repeat(tmp_path, eager):
     run = tuning.train_and_score(DATA, objective=kv.BetaVAE, **SMALL)
     first, same, other = (
         run({"latents": 2, "seed": seed}, tmp_path / str(number), 0) for number, seed in enumerate((1, 1, 2))
@@ -82,14 +92,10 @@ def test_seeds_differ_and_repeat(tmp_path):
     assert first["reconstruction_loss"] != other["reconstruction_loss"]
 
 
-def test_own_networks_pipeline_and_optimizer(tmp_path):
-    networks = (
-        functools.partial(kv.networks.mlp_encoder, hidden=(8,)),
-        functools.partial(kv.networks.mlp_decoder, hidden=(8,)),
-    )
+def test_own_networks_pipeline_and_optimizer(tmp_path, eager):
     run = tuning.train_and_score(
         DATA,
-        **{**SMALL, "networks": networks},
+        **SMALL,
         objective=kv.BetaVAE,
         loss=kv.losses.BernoulliNLL(),
         pipeline=functools.partial(kv.datasets.images, standardize=False),
@@ -107,6 +113,41 @@ def test_own_networks_pipeline_and_optimizer(tmp_path):
     )
     np.testing.assert_allclose(scored, codes[DATA.index(factors)], atol=1e-5)
     assert result["mig"] == pytest.approx(float(kv.metrics.mig(scored, factors)))
+
+
+def test_a_pickled_run_is_the_same_run(tmp_path):
+    """Through bytes, and through worker processes."""
+    run = tuning.train_and_score(
+        DATA,
+        objective={"beta": kv.BetaVAE},
+        loss={"blur": kv.losses.BoxBlurMSE(radius=2, weight=25.0)},
+        optimizer=functools.partial(keras.optimizers.SGD, 0.1),
+        pipeline=functools.partial(kv.datasets.images, standardize=False),
+        **{**SMALL, "steps": 2, "scores": {"mig": {"bins": 5}}},
+    )
+    again = pickle.loads(pickle.dumps(run))
+    assert again.settings == run.settings
+    row = {"latents": 2, "loss": "blur", "objective": "beta", "seed": 3}
+    expected = again(row, tmp_path / "here", 0)
+    (result,) = tuning.search(run, [row], tmp_path / "study", verbose=0, workers=2)
+    assert {name: result[name] for name in expected} == expected
+    assert (tmp_path / "study" / "logs" / "worker-1.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"optimizer": lambda: keras.optimizers.SGD(0.5)}, "optimizer"),
+        ({"pipeline": lambda data, batch_size, **options: None}, "pipeline"),
+        ({"scores": {"mine": lambda codes, factors: 1.0}}, "scores"),
+        ({"networks": (lambda shape, latents, seed: None, kv.networks.mlp_decoder)}, "networks"),
+    ],
+)
+def test_what_cannot_be_pickled_is_named_before_any_work(tmp_path, change, name):
+    run = tuning.train_and_score(DATA, **{**SMALL, **change})
+    with pytest.raises(ValueError, match=rf"run must be picklable .* no lambdas; .*, because of its {name} \(.*lambda"):
+        tuning.search(run, [{"latents": 2}], tmp_path / "study", verbose=0, workers=2)
+    assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.parametrize(
