@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 from kerasvae import files
 from kerasvae.tuning.experiment_tables import FINISHED, ranges, unfinished
@@ -141,7 +142,7 @@ def _violin(axes, place, width, colour, chosen, metric, betas) -> None:
         axes.hlines(median, place - width / 2, place + width / 2, color=_TEXT, linewidth=2.2, zorder=4)
         axes.annotate(
             f"{median:.2f}", (place + width / 2, median), (1, 2), textcoords="offset points", ha="right", va="bottom",
-            fontsize=8, color=_TEXT,
+            fontsize=8, color=_TEXT, zorder=5, path_effects=[withStroke(linewidth=2, foreground="white")],
         )  # fmt: skip
 
 

@@ -151,6 +151,42 @@ def test_small_grids_have_the_same_axes_and_can_be_done(name):
             assert row["blur_weight"] == (2 * row["blur_radius"] + 1) ** 2
 
 
+def test_small_grids_are_what_their_descriptions_say():
+    adversarial, overlap, augmented_loss = (grids.GRIDS[name]("small") for name in grids.GRIDS)
+    assert products(adversarial, "dataset", "framework", "beta", "seed") == list(
+        itertools.product(["xyobject", "xysquares"], ["betavae", "adagvae"], [0.03, 0.3], [6, 7, 8])
+    )
+    assert products(overlap, "grid_spacing", "framework", "beta", "seed") == list(
+        itertools.product(range(8, 0, -1), ["betavae", "adagvae"], [0.03, 0.1], [6])
+    )
+    assert products(augmented_loss, "loss", "framework", "beta", "seed") == list(
+        itertools.product(["mse", "boxblur"], ["betavae", "adagvae"], [0.01, 0.5], range(6, 11))
+    )
+    for row in adversarial + overlap + augmented_loss:
+        assert (row["steps"], row["latents"], row["final_preset"]) == (1500, 4, "fast")
+        # Whatever is compared is trained alike: only the framework decides how long β grows.
+        warmup = 500 if row["framework"] == "adagvae" else 0 if row["image_size"] == 32 else 300
+        assert row["beta_warmup"] == warmup
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("adversarial", {"xyobject": 9 * 9, "xysquares": 8 * 8}),
+        ("overlap", {"xysquares": 4 * 4}),
+        ("augmented_loss", {"xysquares": 8 * 8}),
+    ],
+)
+def test_neighbours_of_the_small_data_sets_overlap_where_they_should(name, sizes):
+    for row in grids.GRIDS[name]("small"):
+        data_class, arguments = DATASETS[row["dataset"]]
+        data = data_class(**{argument: row[argument] for argument in arguments})
+        assert len(data) == sizes[row["dataset"]]
+        # Of the first and the second place; whether they share pixels is what makes squares adversarial.
+        first, second = data.images([0, 1]) > 0
+        assert bool((first & second).any()) == (row["grid_spacing"] < row["square_size"])
+
+
 @pytest.mark.parametrize("grid", grids.GRIDS.values())
 def test_another_scale_or_flavour_is_refused(grid):
     with pytest.raises(ValueError, match="scale must be 'paper' or 'small', got 'medium'"):
