@@ -23,11 +23,14 @@ from kerasvae.plots.latent_grid import latent_grid
 from kerasvae.plots.overview import overview
 from kerasvae.plots.reconstructions import reconstructions
 from kerasvae.plots.scores_and_history import history, scores
+from kerasvae.plots.theorem import elbo_by_angle, entangled_codes, scores_by_angle
 from kerasvae.plots.traversals import latent_traversals
 
 __all__ = [
     "INACTIVE_BELOW",
     "codes_over_factors",
+    "elbo_by_angle",
+    "entangled_codes",
     "factor_labels",
     "history",
     "kl_bars",
@@ -39,4 +42,5 @@ __all__ = [
     "position_heat_maps",
     "reconstructions",
     "scores",
+    "scores_by_angle",
 ]

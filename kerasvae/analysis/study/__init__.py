@@ -20,8 +20,11 @@ from kerasvae.analysis.study.published import (
     published_values,
 )
 from kerasvae.analysis.study.roles import MetricRole, register_metric, role_of
+from kerasvae.analysis.study.rotated_model import rotated_model
+from kerasvae.analysis.study.rotated_scores import plane_rotation, rotated_scores
 from kerasvae.analysis.study.selection import selection_odds
 from kerasvae.analysis.study.table import ResultsTable, Setting
+from kerasvae.analysis.study.theorem import energy_test, entangle, entangling_derivatives, householder, theorem_1
 from kerasvae.analysis.study.total_correlation import total_correlation
 from kerasvae.analysis.study.transfer import transfer
 from kerasvae.analysis.study.udr import add_udr
@@ -42,22 +45,30 @@ __all__ = [
     "compare_methods",
     "describe",
     "downstream_correlations",
+    "energy_test",
+    "entangle",
+    "entangling_derivatives",
     "fisher_interval",
+    "householder",
     "in_poster_units",
     "learning_curves",
     "load",
     "loss_correlations",
     "metric_correlations",
     "percentile_interval",
+    "plane_rotation",
     "published_table",
     "published_tables",
     "published_values",
     "register_metric",
     "resamples",
     "role_of",
+    "rotated_model",
+    "rotated_scores",
     "selection_odds",
     "setting_medians",
     "task_label",
+    "theorem_1",
     "total_correlation",
     "transfer",
     "unsupervised_selection",

@@ -20,6 +20,8 @@ STATISTICS = ("iqm", "mean", "median", "optimality gap")
 # Probabilities of improvement in between are no evidence of a difference.
 UNDECIDED = (0.35, 0.65)
 THRESHOLDS = 51
+# Pairs of runs that are compared one by one.
+MOST_PAIRS = 10**7
 
 
 def compare_methods(
@@ -116,17 +118,17 @@ def aggregates(values, weights) -> np.ndarray:
     # Sorted once for all of them. Counts are exact in the dtype of the weights.
     kind = np.result_type(weights.dtype, np.float32)
     ordered, weights = values[order].astype(kind), weights[order].astype(kind)
-    upper = np.cumsum(weights, axis=0)
+    counted = np.zeros((len(order) + 1, weights.shape[1]), kind)
+    upper = np.cumsum(weights, axis=0, out=counted[1:])
     total = upper[-1]
     cut = np.floor(total / 4)
-    kept = np.minimum(upper, total - cut)
-    kept -= np.maximum(upper - weights, cut)
-    np.maximum(kept, 0, out=kept)
+    within = np.minimum(counted, total - cut)
+    kept = np.diff(np.maximum(within, cut, out=within), axis=0)
     # The median is between those at places (total - 1) / 2, rounded down and up; at place p is the first whose running
     # count exceeds p.
     last = len(ordered) - 1
     low, high = (
-        ordered[np.minimum((upper <= place).sum(axis=0), last)]
+        ordered[np.minimum(np.count_nonzero(upper <= place, axis=0), last)]
         for place in (np.floor((total - 1) / 2), np.ceil((total - 1) / 2))
     )
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -188,14 +190,9 @@ def _compared(draws, part, metric, chosen):
             one, other = (np.flatnonzero(on & masks[method]) for method in (first, second))
             if not len(one) or not len(other):
                 continue
-            both = np.concatenate([one, other])
-
-            def statistic(weights, one=one, other=other):
-                split = weights[: len(one)], weights[len(one) :]
-                return win_rate(sign * values[one], split[0], sign * values[other], split[1])
-
-            point = float(draws.point(statistic, both))
-            replicated = draws.replicate(statistic, both) if draws.possible else np.full(draws.replicates, np.nan)
+            statistic, drawn = _win_rate(part, sign * values, one, other)
+            point = float(draws.point(statistic, drawn))
+            replicated = draws.replicate(statistic, drawn) if draws.possible else np.full(draws.replicates, np.nan)
             collected.append((part.datasets.index(dataset), point, replicated, len(one) * len(other)))
             row = _improvement(draws, dataset, point, replicated, len(one) * len(other))
             improvement += _both_ways(first, second, row)
@@ -208,6 +205,34 @@ def _compared(draws, part, metric, chosen):
             row = _improvement(draws, ALL_DATASETS, point, draws.mean_over_datasets(replicated), pairs)
             improvement += _both_ways(first, second, row)
     return scores, improvement
+
+
+def _win_rate(part, values, one, other):
+    """The statistic of the probability that a run of `one` exceeds one of `other`, and the runs whose weights it takes.
+
+    Where seed numbers are drawn, runs of a seed have the same weight, so that the wins of each seed over each are all
+    there is to count.
+    """
+    if not part.complete or len(one) * len(other) > MOST_PAIRS:
+
+        def statistic(weights):
+            return win_rate(values[one], weights[: len(one)], values[other], weights[len(one) :])
+
+        return statistic, np.concatenate([one, other])
+    seeds, drawn = np.unique(part.seed_code[np.concatenate([one, other])], return_index=True)
+    first, second = (np.searchsorted(seeds, part.seed_code[runs]) for runs in (one, other))
+    of_first, of_second = ((runs[:, None] == np.arange(len(seeds))).astype(np.float32) for runs in (first, second))
+    left, right = values[one][:, None], values[other]
+    # Of halves, which float32 holds exactly.
+    wins = of_first.T @ ((left > right).astype(np.float32) + (left >= right)) @ of_second / np.float32(2)
+    wins, counts = wins.astype(np.float64), (of_first.sum(axis=0), of_second.sum(axis=0))
+
+    def statistic(weights):
+        weights = weights.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            return ((wins @ weights) * weights).sum(axis=0) / ((counts[0] @ weights) * (counts[1] @ weights))
+
+    return statistic, np.concatenate([one, other])[drawn]
 
 
 def _improvement(draws, dataset, estimate, replicated, pairs):

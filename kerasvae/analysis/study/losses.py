@@ -210,17 +210,19 @@ def _percentile_of_best(loss, score, group, weights, shared, names):
         ranks = shared[names[1], key] = weighted_ranks(score[group], part)
     best = shared.get((names[0], "best", key))
     if best is None:
-        values, place = np.unique(loss[group], return_inverse=True)
+        _, place, counts = np.unique(loss[group], return_inverse=True, return_counts=True)
         order = np.argsort(place, kind="stable")
-        best = place, order[(part[order] > 0).argmax(axis=0)], len(values) < len(group)
+        chosen = order[(part[order] > 0).argmax(axis=0)]
+        # Ties of the best alone matter, which most replicates do not have.
+        tied = np.flatnonzero(counts[place[chosen]] > 1)
+        members = [(np.flatnonzero(place == at), tied[place[chosen[tied]] == at]) for at in set(place[chosen[tied]])]
+        best = chosen, members, part.sum(axis=0, dtype=np.float64)
         shared[names[0], "best", key] = best
-    place, chosen, with_ties = best
-    total = part.sum(axis=0, dtype=np.float64)
-    if with_ties:
-        tied = (place[:, None] == place[chosen]) * part
-        value = (ranks * tied).sum(axis=0, dtype=np.float64) / np.maximum(tied.sum(axis=0, dtype=np.float64), 1)
-    else:
-        value = ranks[chosen, np.arange(part.shape[1])].astype(np.float64)
+    chosen, members, total = best
+    value = ranks[chosen, np.arange(part.shape[1])].astype(np.float64)
+    for runs, columns in members:
+        counted = part[np.ix_(runs, columns)].astype(np.float64)
+        value[columns] = (ranks[np.ix_(runs, columns)] * counted).sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
     return np.where(total > 0, value / np.maximum(total, 1) + 0.5, np.nan)
 
 

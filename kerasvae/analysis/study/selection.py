@@ -13,7 +13,7 @@ from kerasvae.analysis.study.roles import family
 from kerasvae.analysis.study.table import ResultsTable
 from kerasvae.metrics.checks import check_integer
 
-ONE_SEED, MEDIAN = "best of one seed", "best median"
+RULES = ONE_SEED, MEDIAN = "best of one seed", "best median"
 TIES = {"wins": 1.0, "half": 0.5}
 KINDS = (("same", "same"), ("same", "other"), ("other", "same"), ("other", "other"))
 _COLUMNS = "study rule data metric ties estimate lo hi n baseline published provenance".split()
@@ -77,8 +77,8 @@ def selection_odds(
         draws = resamples(part, replicates, seed)
         choices = _Choices(part, metrics)
         notices += [*draws.notices, *choices.notices()]
-        for rule in (ONE_SEED, MEDIAN):
-            for place, found in choices.odds(draws, rule, trials, seed):
+        for rule, each in choices.odds(draws, trials, seed):
+            for place, found in each:
                 kind = KINDS[place]
                 beside = rule == ONE_SEED and found["ties"] == "wins"
                 rows.append(
@@ -126,27 +126,34 @@ class _Choices:
             found.append(f"{missing} settings without a number on some data set take no part there.")
         return found
 
-    def odds(self, draws: Resamples, rule: str, trials, seed):
-        """Pairs of the place in KINDS and the row."""
+    def odds(self, draws: Resamples, trials, seed):
+        """Each rule with its rows, as pairs of the place in KINDS and the row."""
         kinds = [self._kind(*pair) for pair in self._pairs]
         if trials:
-            yield from self._tried(rule, kinds, trials, seed)
+            for rule in RULES:
+                yield rule, self._tried(rule, kinds, trials, seed)
             return
 
         def statistic(weights):
-            totals = np.zeros((len(KINDS), len(TIES), weights.shape[1]))
-            counts = np.zeros((len(KINDS), weights.shape[1]))
+            totals = np.zeros((len(RULES), len(KINDS), len(TIES), weights.shape[1]))
+            counts = np.zeros((len(RULES), len(KINDS), weights.shape[1]))
             tables = _Percentiles(self, weights)
+            # Both rules are judged by the same runs.
             for pair, kind in zip(self._pairs, kinds, strict=True):
-                worth, weight = self._worth(tables, rule, *pair)
-                if worth is not None:
-                    totals[kind] += worth
-                    counts[kind] += weight
+                for place, rule in enumerate(RULES):
+                    worth, weight = self._worth(tables, rule, *pair)
+                    if worth is not None:
+                        totals[place, kind] += worth
+                        counts[place, kind] += weight
             with np.errstate(invalid="ignore"):
-                return totals / counts[:, None]
+                return totals / counts[:, :, None]
 
-        estimate, lo, hi = draws.estimate(statistic)
+        numbers = draws.estimate(statistic)
         baseline = self._baselines(kinds)
+        for place, rule in enumerate(RULES):
+            yield rule, self._rows(rule, kinds, *(each[place] for each in numbers), baseline)
+
+    def _rows(self, rule, kinds, estimate, lo, hi, baseline):
         for place in range(len(KINDS)):
             if not np.isfinite(estimate[place]).all():
                 continue
@@ -308,17 +315,26 @@ class _Percentiles:
         dataset, _metric = target
         values = self.choices.values(target, allowed)
         there = np.isfinite(values)
-        weights = np.where(there[:, :, None], self.weights[self.choices.cube[dataset]], 0).astype(np.float32)
-        flat, ordered = values[there], np.sort(values[there])
+        drawn = self.weights[self.choices.cube[dataset][there]].astype(np.float32, copy=False)
+        flat = values[there]
         order = np.argsort(flat, kind="stable")
-        counted = np.concatenate(
-            [np.zeros((1, weights.shape[2]), np.float32), np.cumsum(weights[there][order], axis=0, dtype=np.float32)]
-        )
-        below = counted[np.searchsorted(ordered, flat, "left")]
-        up_to = counted[np.searchsorted(ordered, flat, "right")]
+        ordered = flat[order]
+        counted = np.zeros((len(flat) + 1, drawn.shape[1]), np.float32)
+        np.cumsum(drawn[order], axis=0, out=counted[1:])
+        left = np.searchsorted(ordered, flat, "left")
+        below = counted[left]
+        if len(flat) > 1 and (ordered[1:] == ordered[:-1]).any():
+            equal = counted[np.searchsorted(ordered, flat, "right")] - below
+        else:
+            equal = drawn
         total = np.maximum(counted[-1], 1)
-        chances = np.zeros((len(TIES), *weights.shape), np.float32)
-        for at, ties in enumerate(TIES.values()):
-            chances[at][there] = (below + ties * (up_to - below)) / total
+        chances = np.stack([(below + ties * equal) / total for ties in TIES.values()])
+        shape = *there.shape, drawn.shape[1]
+        if there.all():
+            chances, weights = chances.reshape(len(TIES), *shape), drawn.reshape(shape)
+        else:
+            laid_out, weights = np.zeros((len(TIES), *shape), np.float32), np.zeros(shape, np.float32)
+            laid_out[:, there], weights[there] = chances, drawn
+            chances = laid_out
         counts = weights.sum(axis=1)
         return ((chances * weights).sum(axis=2) / np.maximum(counts, 1), counts), chances, weights

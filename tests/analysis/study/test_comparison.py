@@ -88,6 +88,20 @@ def test_the_probability_of_improvement_is_mann_and_whitneys():
     assert found["all"] < 0.35 and there["evidence"] is True
 
 
+def test_wins_counted_by_seed_are_those_counted_by_run(monkeypatch):
+    draws = np.random.default_rng(5)
+    rows = runs(lambda dataset, method, *_: round(draws.normal() + method / 2, 1))
+    rows[3]["mig"] = rows[40]["mig"] = None
+    table = load(rows)
+    assert table.complete
+    by_seed = compare_methods(table, replicates=200)["improvement"]
+    monkeypatch.setattr("kerasvae.analysis.study.comparison.MOST_PAIRS", 0)
+    by_run = compare_methods(table, replicates=200)["improvement"]
+    assert len(by_seed) == len(by_run) == 12
+    for name in ("estimate", "lo", "hi"):
+        np.testing.assert_allclose(by_seed[name], by_run[name], atol=1e-12)
+
+
 def test_equal_methods_are_no_evidence():
     result = compare_methods(load(runs(lambda dataset, method, strength, seed: seed / 5)), replicates=50)
     row = result["improvement"].row(dataset="all", first="beta_vae", second="factor_vae", of=EVERY)
