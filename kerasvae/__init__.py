@@ -25,7 +25,7 @@ _MODELS = (
     "fit_together",
     "load",
 )
-_WITHOUT_KERAS = ("analysis", "files", "metrics", "serving")
+_WITHOUT_KERAS = ("analysis", "files", "metrics", "report", "serving")
 _WITH_KERAS = (
     "callbacks",
     "datasets",

@@ -11,7 +11,18 @@ import os
 import re
 import sys
 
-from kerasvae_command import encode, experiment, export, factor_importance, loss_audit, results, score, serve, train
+from kerasvae_command import (
+    encode,
+    experiment,
+    export,
+    factor_importance,
+    loss_audit,
+    report,
+    results,
+    score,
+    serve,
+    train,
+)
 from kerasvae_command.options import Parser, listed
 
 COMMANDS = {
@@ -24,6 +35,7 @@ COMMANDS = {
     "loss-audit": loss_audit,
     "experiment": experiment,
     "results": results,
+    "report": report,
 }
 
 

@@ -68,6 +68,7 @@ def test_commands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     (tmp_path / "codes.npz").touch()
+    (tmp_path / "sweep.csv").touch()
     for name in ("squares", "other"):
         (tmp_path / "bundles" / name).mkdir(parents=True)
         (tmp_path / "bundles" / name / "bundle.json").write_text("{}")

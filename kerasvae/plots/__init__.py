@@ -23,24 +23,42 @@ from kerasvae.plots.latent_grid import latent_grid
 from kerasvae.plots.overview import overview
 from kerasvae.plots.reconstructions import reconstructions
 from kerasvae.plots.scores_and_history import history, scores
+from kerasvae.plots.study_curves import learning_curves, performance_profiles, score_scatter, strength_lines
+from kerasvae.plots.study_matrices import correlation_matrices, improvement_matrices
+from kerasvae.plots.study_scores import interval_dots, share_bars, violins
+from kerasvae.plots.study_style import METHOD_COLOURS, method_colours
+from kerasvae.plots.study_total_correlation import total_correlation_lines, total_correlation_scatter
 from kerasvae.plots.theorem import elbo_by_angle, entangled_codes, scores_by_angle
 from kerasvae.plots.traversals import latent_traversals
 
 __all__ = [
     "INACTIVE_BELOW",
+    "METHOD_COLOURS",
     "codes_over_factors",
+    "correlation_matrices",
     "elbo_by_angle",
     "entangled_codes",
     "factor_labels",
     "history",
+    "improvement_matrices",
+    "interval_dots",
     "kl_bars",
     "kl_over_training",
     "labels_from_information",
     "latent_grid",
     "latent_traversals",
+    "learning_curves",
+    "method_colours",
     "overview",
+    "performance_profiles",
     "position_heat_maps",
     "reconstructions",
+    "score_scatter",
     "scores",
     "scores_by_angle",
+    "share_bars",
+    "strength_lines",
+    "total_correlation_lines",
+    "total_correlation_scatter",
+    "violins",
 ]

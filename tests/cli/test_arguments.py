@@ -32,7 +32,7 @@ NEW = ["train", "--out", "{new}", "--steps", "8"]
 VAE, PAIRS = [*NEW, "--objective", "vae"], [*NEW, "--objective", "adagvae"]
 RAMP = "must be a number, or a ramp START:STOP:STEPS"
 HELPS = {
-    (): "{train,score,export,encode,serve,factor-importance,loss-audit,experiment,results}",
+    (): "{train,score,export,encode,serve,factor-importance,loss-audit,experiment,results,report}",
     ("train",): "--steps-per-execution",
     ("score",): "--test-samples",
     ("export",): "tf_saved_model",
@@ -45,9 +45,14 @@ HELPS = {
     ("audit",): "--radii",
     ("experiment",): "--flavour",
     ("results",): "--out",
+    ("report",): "--beside",
 }
 ERRORS = [
-    ([], "a command is needed: train, score, export, encode, serve, factor-importance, loss-audit, experiment or results"),
+    (
+        [],
+        "a command is needed: train, score, export, encode, serve, factor-importance, loss-audit, experiment, results "
+        "or report",
+    ),
     (["evaluate"], "invalid choice: 'evaluate'"),
     ([*NEW], "a new run needs --objective"),
     (["train", "--out", "{new}"], "a new run needs --objective and --steps"),
