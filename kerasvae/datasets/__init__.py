@@ -7,6 +7,7 @@ from kerasvae.datasets.from_arrays import FromArrays
 from kerasvae.datasets.from_folder import FromFolder
 from kerasvae.datasets.ground_truth import GroundTruthData
 from kerasvae.datasets.image_table import ImageTable
+from kerasvae.datasets.mini_sprites import MiniSprites
 from kerasvae.datasets.mpi3d import MPI3D
 from kerasvae.datasets.pipelines import images, labelled, pairs
 from kerasvae.datasets.sampling import batch_indices, differing_factors, pair_factors
@@ -26,6 +27,7 @@ __all__ = [
     "FromFolder",
     "GroundTruthData",
     "ImageTable",
+    "MiniSprites",
     "NoisyDSprites",
     "ScreamDSprites",
     "Shapes3D",

@@ -125,6 +125,8 @@ class RowTuner(kt.Tuner):
                 self.say(f"{self.label(row)}  FAILED: {text.splitlines()[-1]}")
 
     def label(self, row: dict) -> str:
+        if callable(getattr(self.run, "label", None)):
+            return f"{self.position[row_name(row)]}/{len(self.rows)}  {self.run.label(row)}"
         # Those of a grid have dozens of fields of which few differ.
         differing = [field for field in row if len({str(other[field]) for other in self.rows}) > 1] or row
         fields = " ".join(f"{field}={number_text(row[field])}" for field in differing)

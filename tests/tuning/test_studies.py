@@ -1,7 +1,6 @@
 """The studies' rows against what was published, one model for many rows, and what a run leaves behind."""
 
 import functools
-import itertools
 import json
 
 import numpy as np
@@ -12,7 +11,6 @@ from kerasvae.analysis import study
 from kerasvae.tuning import studies, study_run
 from kerasvae.tuning.results import row_folder
 from kerasvae.tuning.rows import check_rows, row_name
-from kerasvae.tuning.study_claims import assumptions_claims, poster_claims
 from kerasvae.tuning.study_models import (
     METHODS,
     build_model,
@@ -263,6 +261,8 @@ def test_what_a_run_leaves_and_how_its_numbers_hang_together(tmp_path):
     assert found["loss.kl"] == pytest.approx(kl.sum(), rel=1e-4)
     assert found["unsup.var_dim_kl"] == pytest.approx(kl.var(), rel=1e-3)
     assert found["unsup.active_latents"] == (kl > 0.1).sum()
+    shares = kl / kl.sum()
+    assert found["active_latents.effective"] == pytest.approx(np.prod(shares**-shares), rel=1e-3)
     assert found["loss.elbo"] == pytest.approx(found["loss.reconstruction"] + found["loss.kl"])
     # All images once, so that the loss of β-VAE is its parts'.
     assert found["loss.total"] == pytest.approx(found["loss.reconstruction"] + 4 * found["loss.kl"], rel=1e-4)
@@ -357,57 +357,3 @@ def test_a_study_is_run_by_search_and_counts_what_diverged(tmp_path):
     table, failures = run_study(rows, tmp_path, RUN, verbose=0)
     assert failures is None and sorted(table.status) == ["diverged", "ok"]
     assert study.load(tmp_path / "results.csv").equals(table)
-
-
-# Claims --------------------------------------------------------------------------------------------------------------
-
-
-def test_claims_of_the_poster_on_made_up_runs():
-    rows = []
-    made = {
-        ("vae", 1.0): (10, 25, 6, 1.0, 0.1), ("beta_vae", 4.0): (20, 15, 6, 1.2, 0.2),
-        ("factor_vae", 36.0): (30, 20, 5, 2.0, 0.3), ("annealed_vae", 12.0): (80, 12.2, 4, 10.0, 0.2),
-        ("beta_vae", 50.0): (70, 3, 2, 0.5, 0.0),
-    }  # fmt: skip
-    for ((method, strength), values), seed in itertools.product(made.items(), range(1, 5)):
-        names = ("loss.reconstruction", "loss.kl", "unsup.active_latents", "unsup.var_dim_kl", "aam")
-        numbers = {name: value * (1 + 0.001 * seed) for name, value in zip(names, values, strict=True)}
-        numbers["unsup.active_latents"] = values[2]
-        latents = {f"kl.z{latent}": 1.0 for latent in range(6)}
-        rows.append({"dataset": "d", "method": method, "strength": strength, "seed": seed, **numbers, **latents})
-    found = poster_claims(study.load(rows))
-    of = {row["what"]: row for row in found.rows()}
-    assert of["Reconstruction error: β-VAE 4 − VAE"]["met"] is True
-    assert of["Reconstruction error: β-VAE 4 − VAE"]["estimate"] == pytest.approx(10, rel=0.01)
-    assert of["Reconstruction error: β-VAE 50 − capacity"]["met"] is False
-    assert of["KL: capacity"]["met"] is True and of["KL: capacity"]["limit"] == "11.5 to 12.5"
-    assert of["Active latents: VAE"]["met"] is True
-    assert [row["met"] for row in found.rows() if row["what"].startswith("mmig")] == [None, None]
-    failing = {row["what"] for row in found.rows() if row["met"] is False}
-    assert failing == {"Reconstruction error: β-VAE 50 − capacity"}
-
-
-def test_claims_of_locatello_on_made_up_runs():
-    rng, rows = np.random.default_rng(0), []
-    for dataset, method, strength, seed in itertools.product("ab", ("beta_vae", "dip_vae_ii"), (1, 2, 4), range(1, 7)):
-        good, noise = rng.normal(), rng.normal(size=4)
-        rows.append({
-            "dataset": dataset, "method": method, "strength": strength, "seed": seed,
-            "beta_vae_score": good, "factor_vae_score": good + 0.01 * noise[0], "mig": good + 0.01 * noise[1],
-            "dci.disentanglement": -good, "loss.reconstruction": good, "loss.kl": noise[2],
-            "unsup.gaussian_tc": strength + 0.1 * noise[3], "unsup.gaussian_tc@sampled": -strength + 10 + noise[0],
-        })  # fmt: skip
-    found = assumptions_claims(study.load(rows), replicates=100)
-    met = {}
-    for row in found.rows():
-        met.setdefault((row["claim"].split()[0], row["what"]), set()).add(row["met"])
-    assert met["1", "BetaVAE score, FactorVAE score"] == {True}
-    assert met["1", "MIG, DCI disentanglement"] == {False}
-    assert {value for (number, what), each in met.items() if number == "2" and "Recon" in what for value in each} == {
-        False
-    }
-    assert {
-        value for (number, what), each in met.items() if number == "2" and what.startswith("KL") for value in each
-    } == {True}
-    assert all(each == {True} for (number, _), each in met.items() if number == "3")
-    assert all(each == {True} for (number, what), each in met.items() if number == "4")
