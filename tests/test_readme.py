@@ -83,7 +83,7 @@ def test_commands(tmp_path, monkeypatch):
 
 def test_files_it_names_exist():
     text = README.read_text(encoding="utf-8")
-    for path in re.findall(r"(?:assets|recipes)/[\w./-]+\w", text):
+    for path in re.findall(r"(?:assets|recipes)/[\w./-]+\.\w+", text):
         assert (README.parent / path).is_file(), path
 
 
