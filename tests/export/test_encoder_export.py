@@ -60,7 +60,7 @@ def test_reproduces_the_model(exported, count):
     assert set(outputs) == {"mean", "logvar"}
     for output, expected in ((outputs["mean"], mean), (outputs["logvar"], logvar)):
         assert output.dtype == np.float32 and output.shape == (count, LATENTS)
-        np.testing.assert_allclose(output, expected, atol=1e-5)
+        np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_names_of_input_and_outputs(exported):
@@ -104,7 +104,7 @@ def test_description(exported):
     images = np.frombuffer(base64.b64decode(test["image"]["base64"]), "uint8").reshape(test["image"]["shape"])
     outputs = kv.export.run(path, images, format)
     for name in ("mean", "logvar"):
-        np.testing.assert_allclose(outputs[name], test[name], atol=1e-5)
+        np.testing.assert_allclose(outputs[name], test[name], rtol=1e-5, atol=1e-5)
 
 
 def test_preprocessing_is_the_formula_of_the_description(exported):
@@ -112,14 +112,14 @@ def test_preprocessing_is_the_formula_of_the_description(exported):
     description = json.loads(path.with_name(path.name + ".json").read_text())["preprocessing"]
     standardized = (IMAGES / 255 - description["mean"]) / description["std"]
     expected = model.encode(standardized.astype("float32"))
-    np.testing.assert_allclose(kv.export.run(path, IMAGES, format)["mean"], expected, atol=1e-5)
+    np.testing.assert_allclose(kv.export.run(path, IMAGES, format)["mean"], expected, rtol=1e-5, atol=1e-5)
 
 
 @every_format
 def test_float_pixels(model, tmp_path, format):
     path = kv.export.encoder(model, tmp_path / NAMES[format], format, input_dtype="float32")
     outputs = kv.export.run(path, IMAGES.astype("float32"), format)
-    np.testing.assert_allclose(outputs["mean"], model.encode(IMAGES), atol=1e-5)
+    np.testing.assert_allclose(outputs["mean"], model.encode(IMAGES), rtol=1e-5, atol=1e-5)
     assert json.loads((tmp_path / (NAMES[format] + ".json")).read_text())["input"]["dtype"] == "float32"
 
 
@@ -140,7 +140,7 @@ def test_bfloat16_model(tmp_path, format):
     # The same weights in float32, which is what it serves; and near the model itself.
     full = make(kv.networks.mlp_encoder)
     full.set_weights(model.get_weights())
-    np.testing.assert_allclose(outputs["mean"], full.encode(IMAGES), atol=1e-5)
+    np.testing.assert_allclose(outputs["mean"], full.encode(IMAGES), rtol=1e-5, atol=1e-5)
     mean = model.encode(IMAGES)
     np.testing.assert_allclose(outputs["mean"], mean, atol=0.02 * (1 + np.abs(mean).max()))
 
@@ -159,7 +159,9 @@ def test_encoder_of_one_s_own_with_nested_models(tmp_path, format, policy):
     model = make(encoder, policy)
     path = kv.export.encoder(model, tmp_path / NAMES[format], format)
     tolerance = 1e-5 if policy == "float32" else 0.02 * (1 + np.abs(model.encode(IMAGES)).max())
-    np.testing.assert_allclose(kv.export.run(path, IMAGES, format)["mean"], model.encode(IMAGES), atol=tolerance)
+    np.testing.assert_allclose(
+        kv.export.run(path, IMAGES, format)["mean"], model.encode(IMAGES), rtol=1e-5, atol=tolerance
+    )
 
 
 @every_format
