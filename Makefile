@@ -11,8 +11,10 @@
 
 # A worker a processor; each takes about 1 GB.
 WORKERS = -n auto --maxprocesses 4
-# What knows no backend (scores, results and serving are NumPy, searches call what the other tests cover) is tested once.
-WITH_A_BACKEND = --ignore=tests/metrics --ignore=tests/tuning --ignore=tests/serving --ignore=tests/analysis/study
+# What knows no backend is tested once: scores, results and serving are NumPy, figures ask a model for codes alone, and
+# searches call what the other tests cover.
+NO_BACKEND = metrics tuning serving plots report analysis/study
+WITH_A_BACKEND = $(NO_BACKEND:%=--ignore=tests/%)
 
 run: .venv/installed
 	.venv/bin/python recipes/quickstart.py $(RUN_ARGS)

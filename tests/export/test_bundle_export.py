@@ -162,8 +162,8 @@ def test_the_test_is_the_model(model, written):
     images = np.frombuffer(base64.b64decode(test["image"]["base64"]), "uint8").reshape(test["image"]["shape"])
     np.testing.assert_array_equal(images, IMAGES[[0, 12, 23, 35]])
     mean, logvar = model.encode(images, return_logvar=True)
-    np.testing.assert_allclose(test["mean"], mean, atol=1e-6)
-    np.testing.assert_allclose(test["logvar"], logvar, atol=1e-6)
+    np.testing.assert_allclose(test["mean"], mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(test["logvar"], logvar, rtol=1e-5, atol=1e-6)
     assert test["latents"] == test["mean"] and test["tolerance"] == 1e-4
     decoded = np.frombuffer(base64.b64decode(test["decoded"]["base64"]), "<f4").reshape(test["decoded"]["shape"])
     np.testing.assert_allclose(decoded, pixels(model, mean), atol=1e-3)
@@ -186,8 +186,8 @@ def test_opened_by_the_reader_it_is_the_model(model, written):
     bundle = kv.serving.Bundle(written[0])
     assert (bundle.name, bundle.version, bundle.image_shape) == ("squares", "1", SHAPE)
     codes, (mean, logvar) = bundle.encode(IMAGES), model.encode(IMAGES, return_logvar=True)
-    np.testing.assert_allclose(codes.mean, mean, atol=1e-5)
-    np.testing.assert_allclose(codes.logvar, logvar, atol=1e-5)
+    np.testing.assert_allclose(codes.mean, mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(codes.logvar, logvar, rtol=1e-5, atol=1e-5)
     # Far out, so that both ends are clipped.
     latents = 8 * np.random.default_rng(0).normal(size=(7, LATENTS)).astype("float32")
     decoded = bundle.decode(latents, "float32")
@@ -201,8 +201,8 @@ def test_saved_model(model, written, count):
     place = written[0] / "saved_model"
     outputs = artefacts.run_saved_model(place, {"image": IMAGES[:count]})
     mean, logvar = model.encode(IMAGES[:count], return_logvar=True)
-    np.testing.assert_allclose(outputs["mean"], mean, atol=1e-5)
-    np.testing.assert_allclose(outputs["logvar"], logvar, atol=1e-5)
+    np.testing.assert_allclose(outputs["mean"], mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(outputs["logvar"], logvar, rtol=1e-5, atol=1e-5)
     outputs = artefacts.run_saved_model(place, {"latents": 8 * mean}, "decode")
     np.testing.assert_allclose(outputs["image"], pixels(model, 8 * mean), atol=1e-2)
 
@@ -212,8 +212,8 @@ def test_saved_model(model, written, count):
 def test_tflite(model, written, count):
     outputs = artefacts.run_tflite(written[0] / "encoder.tflite", {"image": IMAGES[:count]})
     mean, logvar = model.encode(IMAGES[:count], return_logvar=True)
-    np.testing.assert_allclose(outputs["mean"], mean, atol=1e-5)
-    np.testing.assert_allclose(outputs["logvar"], logvar, atol=1e-5)
+    np.testing.assert_allclose(outputs["mean"], mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(outputs["logvar"], logvar, rtol=1e-5, atol=1e-5)
 
 
 @needs_a_format
@@ -259,7 +259,7 @@ def test_a_model_in_mixed_precision_is_held_to_its_weights_in_float32():
         artefacts.expected_pixels(mixed, copies[1], latents)["image"], pixels(full, latents), atol=1e-2
     )
     found = artefacts.expected_codes(mixed, copies[0], IMAGES)
-    np.testing.assert_allclose(found["mean"], full.encode(IMAGES), atol=1e-5)
+    np.testing.assert_allclose(found["mean"], full.encode(IMAGES), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,9 @@ def test_large_data_are_sampled(model, quick, tmp_path):
         assert found[-1]["data"]["images"] == 20
     assert found[0]["latent_summary"] == found[1]["latent_summary"] != found[2]["latent_summary"]
     mean = model.encode(IMAGES[np.sort(np.random.default_rng(1).choice(36, 20, replace=False))])
-    np.testing.assert_allclose([latent["mean"] for latent in found[2]["latent_summary"]], mean.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(
+        [latent["mean"] for latent in found[2]["latent_summary"]], mean.mean(axis=0), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_without_data(model, quick, tmp_path):
