@@ -180,13 +180,9 @@ class Resamples:
         """
         point = self.point(statistic, runs)
         left_out = np.asarray(statistic(self.jackknife_weights(runs)), np.float64)
-        seeds = left_out.shape[-1]
-        if not self.possible or seeds < FEWEST_SEEDS:
+        if not self.possible:
             return point, np.full_like(point, np.nan), np.full_like(point, np.nan)
-        deviations = left_out - left_out.mean(axis=-1, keepdims=True)
-        error = np.sqrt((seeds - 1) / seeds * (deviations**2).sum(axis=-1))
-        reach = stdtrit(seeds - 1, (1 + CONFIDENCE) / 2) * error
-        return point, point - reach, point + reach
+        return point, *jackknife_interval(point, left_out)
 
 
 def resamples(table: ResultsTable, replicates: int = REPLICATES, seed: int = 1, over: str = "seeds") -> Resamples:
@@ -218,6 +214,29 @@ def percentile_interval(replicates: np.ndarray, confidence: float = CONFIDENCE):
 
     tail = (1 - confidence) / 2
     return at(tail), at(1 - tail)
+
+
+def jackknife_interval(estimate, left_out, confidence: float = CONFIDENCE):
+    """Interval of a statistic by what it is without each seed.
+
+    Args:
+        estimate: (...).
+        left_out: (..., seeds).
+        confidence: in (0, 1). Default 0.95.
+
+    Returns:
+        lo, hi: float64 (...), nan for fewer than 3 seeds or where a value is missing.
+
+    Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", equation 11.5.
+    """
+    estimate, left_out = np.asarray(estimate, np.float64), np.asarray(left_out, np.float64)
+    seeds = left_out.shape[-1]
+    if seeds < FEWEST_SEEDS:
+        return np.full_like(estimate, np.nan), np.full_like(estimate, np.nan)
+    deviations = left_out - left_out.mean(axis=-1, keepdims=True)
+    error = np.sqrt((seeds - 1) / seeds * (deviations**2).sum(axis=-1))
+    reach = stdtrit(seeds - 1, (1 + confidence) / 2) * error
+    return estimate - reach, estimate + reach
 
 
 def fisher_interval(r, n: int):

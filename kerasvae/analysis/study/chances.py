@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import stdtrit
 
-from kerasvae.analysis.study.bootstrap import FEWEST_SEEDS
+from kerasvae.analysis.study.bootstrap import jackknife_interval
 from kerasvae.analysis.study.cells import row_medians
 from kerasvae.analysis.study.table import METHOD_LABELS
 from kerasvae.analysis.study.weighted import win_rate
@@ -27,15 +26,16 @@ def chances_of(draws, part, runs, metric) -> list[dict]:
         by_seed, best, middle = losing
         count = len(by_seed)
         left_out = (by_seed.sum() - by_seed) / (count - 1) if count > 1 else by_seed
-        interval = jackknife_interval(by_seed.mean(), left_out) if draws.possible else {"lo": np.nan, "hi": np.nan}
-        interval = {name: float(np.clip(value, 0, 1)) for name, value in interval.items()}
+        ends = jackknife_interval(by_seed.mean(), left_out) if draws.possible else (np.nan, np.nan)
+        lo, hi = (float(np.clip(end, 0, 1)) for end in ends)
         rows.append(
             {
                 "chance": "best setting loses",
                 "first": part.settings[best].label,
                 "second": part.settings[middle].label,
                 "estimate": float(by_seed.mean()),
-                **interval,
+                "lo": lo,
+                "hi": hi,
                 "n": len(runs),
             }
         )
@@ -93,15 +93,6 @@ def _best_and_middle(grid):
     order = np.argsort(medians, kind="stable")
     order = order[np.isfinite(medians[order])]
     return order[-1], order[(len(order) - 1) // 2]
-
-
-def jackknife_interval(estimate, left_out) -> dict:
-    """`lo` and `hi` of a number by what it is without each seed, (seeds,); nan for fewer than 3."""
-    seeds = len(left_out)
-    if seeds < FEWEST_SEEDS or not np.isfinite(left_out).all():
-        return {"lo": np.nan, "hi": np.nan}
-    reach = stdtrit(seeds - 1, 0.975) * np.sqrt((seeds - 1) / seeds * ((left_out - left_out.mean()) ** 2).sum())
-    return {"lo": float(estimate - reach), "hi": float(estimate + reach)}
 
 
 def _label(method: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasvae.analysis.study.bootstrap import FEWEST_SEEDS, REPLICATES, resamples
-from kerasvae.analysis.study.chances import chances_of, jackknife_interval
+from kerasvae.analysis.study.bootstrap import FEWEST_SEEDS, REPLICATES, jackknife_interval, resamples
+from kerasvae.analysis.study.chances import chances_of
 from kerasvae.analysis.study.collapse import collapse_notice, collapsed_runs
 from kerasvae.analysis.study.correlations import check_metrics
 from kerasvae.analysis.study.frame import Analysis, Frame, hundredfold
@@ -179,7 +179,8 @@ def _over_datasets(collected, study, datasets):
         row = {"study": study, "metric": metric, "runs": runs, "kind": kind, "share": share, "n": len(there)}
         if there:
             row["estimate"] = float(np.mean([estimate for estimate, _ in there]))
-            row |= jackknife_interval(row["estimate"], np.mean([left_out for _, left_out in there], axis=0))
+            lo, hi = jackknife_interval(row["estimate"], np.mean([left_out for _, left_out in there], axis=0))
+            row |= {"lo": float(lo), "hi": float(hi)}
         rows.append(row)
     return rows
 

@@ -128,13 +128,13 @@ class BundleModel(MLModel):
         )
 
     def _tensors(self) -> tuple[list[MetadataTensor], list[MetadataTensor]]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define `_tensors`")
 
     def _checked(self, arrays: dict) -> dict:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define `_checked`")
 
     def _computed(self, arrays: dict) -> dict:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define `_computed`")
 
     def _image_tensor(self, count: int) -> MetadataTensor:
         parameters = Parameters(range=[0, 255], axes="image, row, column, channel")
