@@ -244,3 +244,14 @@ def check_seed(seed):
         ValueError: out of range.
     """
     return check_integer(seed, "seed", 0, 2**32 - 1)
+
+
+def check_divergences(divergences, latents, name="divergences"):
+    """Mean KL of each latent in nats as an array, (latents,); TypeError or ValueError unless finite and at least 0."""
+    divergences = np.asarray(divergences)
+    if divergences.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be real numbers, got dtype {divergences.dtype}")
+    # Rounding may take the divergence of a collapsed latent a little below 0.
+    if divergences.shape != (latents,) or not (np.isfinite(divergences).all() and (divergences > -1e-3).all()):
+        raise ValueError(f"{name} must be {latents} finite numbers, at least 0, one for each latent, got {divergences}")
+    return divergences

@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 
 from kerasvae.metrics.bootstrap import in_threads
-from kerasvae.metrics.checks import check_codes, check_integer, check_range
+from kerasvae.metrics.checks import check_codes, check_divergences, check_integer, check_range
 from kerasvae.metrics.score import Score
 
 COLLAPSED = 0.01  # nat of mean Kullback-Leibler divergence, up to which a latent says nothing
@@ -133,13 +133,7 @@ def _informative(codes, divergences, threshold):
         raise TypeError(f"divergences must be None or a list, one array for each of the {len(codes)} models")
     latents = []
     for model, (each, divergence) in enumerate(zip(codes, divergences, strict=True)):
-        divergence, name = np.asarray(divergence), f"divergences[{model}]"
-        if divergence.dtype.kind not in "iuf":
-            raise TypeError(f"{name} must be real numbers, got dtype {divergence.dtype}")
-        if divergence.shape != (each.shape[1],) or not (np.isfinite(divergence).all() and (divergence > -1e-3).all()):
-            raise ValueError(
-                f"{name} must be {each.shape[1]} finite numbers, at least 0, one for each latent, got {divergence}"
-            )
+        divergence = check_divergences(divergence, each.shape[1], f"divergences[{model}]")
         latents.append(np.flatnonzero(divergence > threshold))
     return latents
 

@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_codes, check_range
+from kerasvae.metrics.checks import check_codes, check_divergences, check_range
 from kerasvae.metrics.mutual_information import discrete_mutual_information, discretize
 from kerasvae.metrics.score import Score
 from kerasvae.metrics.udr import COLLAPSED
@@ -150,16 +150,7 @@ def _active(codes, divergences, threshold):
         raise ValueError(f"threshold must be at least 0, got {threshold!r}")
     if divergences is None:
         return np.ones(codes.shape[1], bool)
-    divergences = np.asarray(divergences)
-    if divergences.dtype.kind not in "iuf":
-        raise TypeError(f"divergences must be real numbers, got dtype {divergences.dtype}")
-    # Rounding may take the divergence of a collapsed latent a little below 0.
-    fits = divergences.shape == codes.shape[1:] and np.isfinite(divergences).all() and (divergences > -1e-3).all()
-    if not fits:
-        raise ValueError(
-            f"divergences must be {codes.shape[1]} finite numbers, at least 0, one for each latent, got {divergences}"
-        )
-    return divergences > threshold
+    return check_divergences(divergences, codes.shape[1]) > threshold
 
 
 def _warnings(latents):
