@@ -3,8 +3,6 @@
 import base64
 import datetime
 import hashlib
-import importlib
-import importlib.util
 import json
 import math
 import re
@@ -12,82 +10,25 @@ import re
 import keras
 import numpy as np
 import pytest
+from export.small_models import (
+    BACKEND,
+    DATA,
+    FORMATS,
+    IMAGES,
+    LATENTS,
+    SHAPE,
+    make,
+    manifest_of,
+    needs_a_format,
+    needs_onnx,
+    pixels,
+    write_model_card,
+)
 
 import kerasvae as kv
-from kerasvae.export import artefacts, bundle_export, model_card
+from kerasvae.export import artefacts
 from kerasvae.export.bundle_description import description_of_model, interface
 from kerasvae.export.latent_summary import latent_summary
-
-BACKEND = keras.config.backend()
-FORMATS = {"tensorflow": kv.export.BUNDLE_FORMATS, "jax": ("saved_model",), "torch": ()}[BACKEND]
-if importlib.util.find_spec("tensorflow") is None:
-    FORMATS = ()
-SHAPE, LATENTS = (8, 8, 1), 3
-write_model_card = model_card.write  # which some tests leave out
-needs_a_format = pytest.mark.skipif(not FORMATS, reason="this backend writes no bundle here")
-needs_onnx = pytest.mark.skipif("onnx" not in FORMATS, reason="ONNX is written from TensorFlow")
-
-
-def squares() -> kv.datasets.FromArrays:
-    """A bright 3×3 square at each of 6×6 positions, given as a table with factors."""
-    y, x = np.divmod(np.arange(36), 6)
-    images = np.zeros((36, *SHAPE), "uint8")
-    for image, top, left in zip(images, y, x, strict=True):
-        image[top : top + 3, left : left + 3] = 250
-    return kv.datasets.FromArrays(images, {"y": y, "x|<x>": x})
-
-
-DATA = squares()
-IMAGES = DATA.images(np.arange(36))
-
-
-def make(objective=kv.BetaVAE, shape=SHAPE, policy="float32", **arguments):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = objective(
-            kv.networks.mlp_encoder(shape, LATENTS, hidden=(16,), seed=1),
-            kv.networks.mlp_decoder(shape, LATENTS, hidden=(16,), seed=2),
-            **{"seed": 0, "pixel_mean": 0.3, "pixel_std": 0.4, **arguments},
-        )
-    finally:
-        keras.config.set_dtype_policy(before)
-    return model
-
-
-def pixels(model, latents):
-    """The model's own reconstruction of codes in pixels."""
-    return np.clip((model.decode(latents).astype("float64") * model.pixel_std + model.pixel_mean) * 255, 0, 255)
-
-
-@pytest.fixture(scope="module")
-def model():
-    model = make(beta=kv.schedules.Linear(0.0, 0.02, steps=4))
-    model.compile(keras.optimizers.Adam(0.03))
-    model.fit(IMAGES, batch_size=12, epochs=20, verbose=0)
-    return model
-
-
-@pytest.fixture(scope="module")
-def written(model, tmp_path_factory):
-    """A bundle with everything in it, and its manifest."""
-    path = tmp_path_factory.mktemp("bundles") / "squares"
-    scores = {"mig": 0.25, "dci": float("nan")}
-    assert kv.export.bundle(model, str(path), DATA, formats=FORMATS, scores=scores, description="Squares.") == path
-    return path, json.loads((path / "bundle.json").read_text())
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Bundles in which the conversions, the pictures and the test in another process are left out."""
-    monkeypatch.setattr(bundle_export, "_WRITERS", dict.fromkeys(kv.export.BUNDLE_FORMATS, lambda *arguments: {}))
-    monkeypatch.setattr(bundle_export, "check_can_write", lambda *arguments: None)
-    monkeypatch.setattr(bundle_export, "verify", lambda folder: None)
-    monkeypatch.setattr(model_card, "write", lambda folder, *arguments: (folder / "README.md").write_text("card"))
-
-
-def manifest_of(path):
-    return json.loads((path / "bundle.json").read_text())
 
 
 @needs_a_format
@@ -355,160 +296,3 @@ def test_an_evaluation_is_taken_as_scores(model, quick, tmp_path):
     result = kv.metrics.Evaluation({"mig": Score("mig", 0.5), "dci": Score("dci", math.inf)}, {"seed": 1})
     kv.export.bundle(model, tmp_path / "scored", scores=result)
     assert manifest_of(tmp_path / "scored")["scores"] == {"mig": 0.5, "dci": None}
-
-
-def test_a_bundle_replaces_a_bundle_as_a_whole(model, quick, tmp_path):
-    kv.export.bundle(model, tmp_path / "b", version="1")
-    old = kv.serving.read_manifest(tmp_path / "b")
-    (tmp_path / "b" / "README.md").write_text("changed by hand")
-    kv.export.bundle(model, tmp_path / "b", DATA, version="2")
-    assert manifest_of(tmp_path / "b")["version"] == "2"
-    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["README.md", "bundle.json"]
-    assert [path.name for path in tmp_path.iterdir()] == ["b"]
-    # One who has read the old manifest and then finds the new files is told.
-    (tmp_path / "b" / "README.md").write_text("Card")
-    with pytest.raises(kv.serving.BundleError, match=r"README\.md was altered"):
-        old.read("README.md")
-
-
-@pytest.mark.parametrize("moment", ["write", "verify"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_what_is_interrupted_leaves_the_old_bundle(model, quick, monkeypatch, tmp_path, moment, error):
-    kv.export.bundle(model, tmp_path / "b", version="1")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
-
-    def interrupted(folder, *arguments):
-        assert folder.is_dir() and folder.parent == tmp_path and folder.name != "b"
-        raise error("now")
-
-    monkeypatch.setattr(*((model_card, "write") if moment == "write" else (bundle_export, "verify")), interrupted)
-    with pytest.raises(error):
-        kv.export.bundle(model, tmp_path / "b", version="2")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()} == before
-    assert [path.name for path in tmp_path.iterdir()] == ["b"]
-
-
-@needs_a_format
-@pytest.mark.parametrize("wrong", [1.0, np.nan])
-def test_an_artefact_that_is_not_the_model_is_not_kept(model, monkeypatch, tmp_path, wrong):
-    monkeypatch.setattr(artefacts, "write_saved_model", lambda *arguments: None)
-    monkeypatch.setattr(bundle_export, "write_saved_model", lambda *arguments: None)
-
-    def tampered(place, inputs, signature="serving_default"):
-        count = len(next(iter(inputs.values())))
-        mean, logvar = model.encode(inputs["image"], return_logvar=True)
-        logvar = logvar + np.where(np.arange(count)[:, None] == count - 1, np.float32(wrong), 0)
-        return {"mean": mean, "logvar": logvar}
-
-    monkeypatch.setattr(bundle_export, "run_saved_model", tampered)
-    with pytest.raises(RuntimeError, match="saved_model/serving_default does not reproduce the model: logvar differs"):
-        kv.export.bundle(model, tmp_path / "b", DATA, formats=["saved_model"])
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_output_that_is_missing_or_of_another_shape():
-    expected = {"mean": np.zeros((2, 3))}
-    for outputs, found in (({}, "nothing"), ({"mean": np.zeros((2, 1))}, r"\(2, 1\)")):
-        with pytest.raises(RuntimeError, match=f"x does not reproduce the model: mean is {found}, not"):
-            artefacts.largest_difference("x", outputs, expected, 1.0)
-    assert artefacts.largest_difference("x", {"mean": np.full((2, 3), 0.5)}, expected, 0.5) == 0.5
-
-
-def test_a_bundle_that_does_not_pass_its_test_without_keras_is_not_kept(model, quick, monkeypatch, tmp_path):
-    from kerasvae.export.bundle_folder import verify
-
-    # The whole test in the other process, on a bundle whose hashes are wrong.
-    monkeypatch.setattr(bundle_export, "verify", verify)
-    wrong = {"README.md": {"bytes": 4, "sha256": "0" * 64}}
-    monkeypatch.setattr(bundle_export, "stated_files", lambda folder: wrong)
-    with pytest.raises(RuntimeError, match=r"test in a process without Keras: .*README\.md was altered"):
-        kv.export.bundle(model, tmp_path / "b")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_folders_of_other_things_are_not_replaced(model, quick, tmp_path):
-    def refused(path, shown):
-        before = sorted(path.rglob("*")) if path.is_dir() else path.read_bytes()
-        with pytest.raises(ValueError, match=shown):
-            kv.export.bundle(model, path)
-        assert (sorted(path.rglob("*")) if path.is_dir() else path.read_bytes()) == before
-
-    (tmp_path / "file").write_text("all of it")
-    refused(tmp_path / "file", "path must be a folder, got the file")
-    refused(tmp_path, r"path must be a new folder or that of an earlier bundle, got .* other files: file")
-    (tmp_path / "b").mkdir()
-    kv.export.bundle(model, tmp_path / "b")
-    (tmp_path / "b" / "notes").mkdir()
-    (tmp_path / "b" / "notes" / "a.txt").write_text("mine")
-    refused(tmp_path / "b", "which holds other files: notes/a.txt")
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "bundle.json").write_text('{"format": "another", "files": {}}')
-    refused(tmp_path / "other", "which holds other files: bundle.json")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"formats": "onnx"}, "formats must be a list of any of onnx, saved_model, tflite, got 'onnx'"),
-        ({"formats": ["onnx", "openvino"]}, "formats must be a list of any of"),
-        ({"formats": []}, "formats must be a list of any of"),
-        ({"name": ".hidden"}, "name must be 1 to 100 of the characters A-Z"),
-        ({"name": "a/b"}, "name must be"),
-        ({"name": "n" * 101}, "name must be"),
-        ({"version": 2}, "version must be 1 to 100 of the characters A-Z"),
-        ({"description": None}, "description must be text"),
-        ({"scores": [0.5]}, r"scores must be an Evaluation or \{name: number\}"),
-        ({"scores": {"mig": "good"}}, "scores must be an Evaluation"),
-        ({"images": IMAGES[:0]}, r"images must be uint8 \(n, 8, 8, 1\) with n from 1 to 16"),
-        ({"images": IMAGES[:17]}, "with n from 1 to 16, got uint8"),
-        ({"images": IMAGES[:3] / 255}, "images must be uint8"),
-        ({"samples": 0}, "samples must be an integer, at least 1, got 0"),
-        ({"seed": -1}, "seed must be an integer, at least 0, got -1"),
-        ({"tolerance": 0}, "tolerance must be a number above 0 and at most 0.01, got 0"),
-        ({"tolerance": 0.1}, "tolerance must be"),
-        ({"data": IMAGES / 255}, "data: images must be uint8"),
-        ({"data": "images"}, "data must be a data set of kerasvae.datasets"),
-        ({"data": np.zeros((3, 8, 9), "uint8")}, r"data: its images are \(8, 9, 1\), the model's \(8, 8, 1\)"),
-    ],
-)
-def test_arguments_that_are_not_allowed(model, quick, tmp_path, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        kv.export.bundle(model, tmp_path / "b", **arguments)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_models_that_are_not_served(tmp_path):
-    with pytest.raises(ValueError, match="model must be a model of kerasvae, got Dense"):
-        kv.export.bundle(keras.layers.Dense(1), tmp_path / "b")
-    with pytest.raises(ValueError, match=r"1 channel \(grey\) or 3 \(RGB\), the model's have 2"):
-        kv.export.bundle(make(shape=(4, 4, 2)), tmp_path / "b")
-    with pytest.raises(ValueError, match=r"name \(default the folder's\) must be 1 to 100"):
-        kv.export.bundle(make(), tmp_path / "my bundle", formats=FORMATS or ["onnx"])
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="from TensorFlow every format can be written")
-def test_formats_that_the_backend_cannot_write(model, tmp_path):
-    with pytest.raises(ValueError, match=f"formats: 'onnx' cannot be written from the {BACKEND} backend: save the"):
-        kv.export.bundle(model, tmp_path / "b")
-    assert list(tmp_path.iterdir()) == []
-
-
-@needs_a_format
-@pytest.mark.parametrize(
-    ("package", "format"), [("tf2onnx", "onnx"), ("onnxruntime", "onnx"), ("tensorflow", "saved_model")]
-)
-def test_missing_packages(model, monkeypatch, tmp_path, package, format):
-    if format not in FORMATS:
-        pytest.skip("this backend does not write the format")
-    there = importlib.import_module
-
-    def missing(name):
-        if name == package:
-            raise ImportError(name)
-        return there(name)
-
-    monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(ImportError, match=rf"formats: '{format}' needs {package}: pip install 'kerasvae\[export\]'"):
-        kv.export.bundle(model, tmp_path / "b", formats=FORMATS)
-    assert list(tmp_path.iterdir()) == []
