@@ -17,19 +17,25 @@ import kerasvae as kv
 
 def figures(rows, out):
     """The poster's figures, of the first seed of each model."""
-    named = {f"{row['method']} {row['strength']:g}": row for row in rows if row["seed"] == 1}
+    labels = kv.analysis.study.METHOD_LABELS
+    named = {
+        f"{labels[row['method']]}, {row['strength_name']} = {row['strength']:g}": row
+        for row in rows
+        if row["seed"] == 1
+    }
     folders = {name: kv.tuning.results.row_folder(out / "search", row) for name, row in named.items()}
     folders = {name: folder for name, folder in folders.items() if (folder / "model.keras").is_file()}
     models = {name: kv.runs.load_model(folder) for name, folder in folders.items()}
     data = kv.tuning.StudyRun().data(rows[0])
     images = data.images(np.random.default_rng(0).permutation(len(data))[:1000])
-    compared = {name: model for name, model in models.items() if name.startswith(("vae", "beta_vae"))}
+    compared = {name: model for name, model in models.items() if named[name]["method"] in ("vae", "beta_vae")}
     kv.plots.overview(compared, data, images, style="poster", path=out / "figure-2.png")
     histories = {name: kv.callbacks.read_history(folder / "history.csv") for name, folder in folders.items()}
     kv.plots.kl_over_training(histories, path=out / "figure-3.png")
     kv.plots.latent_traversals(models, images, base="prior", rows=5, path=out / "figure-4.png")
     for name, model in models.items():
-        kv.plots.position_heat_maps(model, data, path=out / f"heat-maps-{name.replace(' ', '-')}.png")
+        of = f"{named[name]['method']}-{named[name]['strength']:g}"
+        kv.plots.position_heat_maps(model, data, path=out / f"heat-maps-{of}.png")
         number = rows.index(named[name]) + 1
         kv.plots.latent_traversals(model, images, path=out / "pictures" / f"poster-{number}.png")
 

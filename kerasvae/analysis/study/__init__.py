@@ -23,7 +23,7 @@ from kerasvae.analysis.study.roles import MetricRole, register_metric, role_of
 from kerasvae.analysis.study.rotated_model import rotated_model
 from kerasvae.analysis.study.rotated_scores import plane_rotation, rotated_scores
 from kerasvae.analysis.study.selection import selection_odds
-from kerasvae.analysis.study.table import ResultsTable, Setting
+from kerasvae.analysis.study.table import METHOD_LABELS, ResultsTable, Setting
 from kerasvae.analysis.study.theorem import energy_test, entangle, entangling_derivatives, householder, theorem_1
 from kerasvae.analysis.study.total_correlation import total_correlation
 from kerasvae.analysis.study.transfer import transfer
@@ -32,6 +32,7 @@ from kerasvae.analysis.study.unsupervised_selection import unsupervised_selectio
 from kerasvae.analysis.study.variance import variance_shares
 
 __all__ = [
+    "METHOD_LABELS",
     "POSTER_UNIT",
     "Analysis",
     "Description",
