@@ -1,17 +1,22 @@
-"""Callbacks: scores and pictures during `fit`, a history file, and checkpoints that outlive a kill."""
+"""Callbacks: scores, latents and pictures during `fit`, a history file, and checkpoints that outlive a kill."""
 
 from __future__ import annotations
 
 import copy
 import csv
 import io
+import math
 import numbers
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from kerasvae import files
 from kerasvae.metrics import evaluate
+from kerasvae.metrics.udr import COLLAPSED
+from kerasvae.models import VAE
+from kerasvae.models.images import check_images
 
 
 def _check_every(every) -> int:
@@ -20,18 +25,39 @@ def _check_every(every) -> int:
     return int(every)
 
 
+def _due(callback, epoch: int) -> bool:
+    """Whether an epoch is one of every so many, or the last of `fit`."""
+    final = epoch + 1 == callback.params.get("epochs") or callback.model.stop_training
+    return (epoch + 1) % callback.every == 0 or final
+
+
 def _copy_sharing(callback, shared, memo: dict):
     """A deep copy, but of `shared`: Keras Tuner copies callbacks for each of its runs, which need no data of their own.
 
     Args:
         callback: to be copied.
-        shared: what both then hold.
+        shared: a tuple of what both then hold.
         memo: as of `__deepcopy__`.
     """
-    memo[id(shared)] = shared
+    memo.update((id(each), each) for each in shared)
     copied = memo[id(callback)] = type(callback).__new__(type(callback))
     vars(copied).update({name: copy.deepcopy(value, memo) for name, value in vars(callback).items()})
     return copied
+
+
+def _check_array(images) -> np.ndarray:
+    """Images as an array; ValueError unless there are some, uint8 or floating."""
+    try:
+        array = images if isinstance(images, np.ndarray) else keras.ops.convert_to_numpy(images)
+        shape, dtype = array.shape, array.dtype.name
+    except Exception:  # whatever the backend raises for what is no array
+        shape, dtype = (), type(images).__name__
+    if len(shape) != 4 or 0 in shape or not (dtype == "uint8" or "float" in dtype):
+        raise ValueError(
+            "images must be a ground-truth data set or images (n, height, width, channels), uint8 0..255 or "
+            f"standardised floating, at least one, got {dtype} of shape {tuple(shape)}"
+        )
+    return array
 
 
 class DisentanglementScores(keras.callbacks.Callback):
@@ -72,15 +98,104 @@ class DisentanglementScores(keras.callbacks.Callback):
             self.last, self._scored = {}, self.model
 
     def on_epoch_end(self, epoch, logs=None):
-        final = epoch + 1 == self.params.get("epochs") or self.model.stop_training
-        if not self.last or (epoch + 1) % self.every == 0 or final:
+        if not self.last or _due(self, epoch):
             results = evaluate(self.model.encode, self.data, self.scores, progress=False, **self.sample)
             self.last = {f"val_{name}": float(score) for name, score in results.items()}
         if logs is not None:
             logs.update(self.last)
 
     def __deepcopy__(self, memo):
-        return _copy_sharing(self, self.data, memo)
+        return _copy_sharing(self, (self.data,), memo)
+
+
+class LatentKL(keras.callbacks.Callback):
+    """The mean KL of every latent in the logs of every epoch, in nats, as `kl.z0`, `kl.z1` and so on.
+
+    What `kerasvae.plots.kl_over_training` draws: which latents come to say something, when, and which collapse. The
+    mean is over images that stay the same, each encoded on its own, in float64; beside it is `active_latents`, the
+    number of latents whose mean KL is above `threshold`.
+
+    Put it before the callbacks that read it (HistoryFile, CSVLogger, TensorBoard): Keras calls them in order.
+    `kerasvae.runs.train` does so. With `keras.callbacks.ProgbarLogger()` before it the progress bar stays without them.
+
+    Args:
+        images: a ground-truth data set, or images (n, height, width, channels), n at least 1: uint8 0..255, or floating
+            and standardised as those that the model is trained on.
+        samples: how many of them are encoded, at least 1, drawn once without repetition; all where there are no more.
+            Default 1024.
+        every: epochs from one measurement to the next, at least 1. Default 1. The first and the last epoch of `fit` are
+            measured in any case; between two measurements the last one is repeated, so that every epoch has one. Above
+            1, the first epoch after an interruption is then measured, too.
+        threshold: nats of mean KL, at least 0, above which a latent counts as active. Default 0.01.
+        seed: of the draw, at least 0. Default 0.
+
+    Raises:
+        TypeError: in `fit`, for a model that is no `kerasvae.VAE`.
+        ValueError: for images of another shape or dtype, none, or that are not finite; for numbers out of range; in
+            `fit`, for images that do not fit the model.
+        OSError: when the files of the data set cannot be read.
+
+    Source: poster "Understanding disentangling in VAE", Fig. 3; the threshold is that of Duan et al. 2020. The active
+    units of Burda et al. 2016 are others: those whose mean codes have a variance above 0.01.
+
+    Example:
+
+    ```python
+    latents = kv.callbacks.LatentKL(data)
+    model.fit(batches, epochs=20, callbacks=[latents, kv.callbacks.HistoryFile("history.csv")])
+    kv.plots.kl_over_training({"model": kv.callbacks.read_history("history.csv")}, path="kl.png")
+    ```
+    """
+
+    def __init__(self, images, *, samples: int = 1024, every: int = 1, threshold: float = COLLAPSED, seed: int = 0):
+        super().__init__()
+        for name, value, least in (("samples", samples, 1), ("seed", seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+                raise ValueError(f"{name} must be an integer, at least {least}, got {value!r}")
+        real = isinstance(threshold, numbers.Real) and not isinstance(threshold, bool)
+        if not real or not 0 <= threshold < math.inf:
+            raise ValueError(f"threshold must be a number, at least 0, got {threshold!r}")
+        self.every, self.threshold = _check_every(every), threshold
+        # Of a data set its channel constants may be needed, too.
+        self.data = images if callable(getattr(images, "images", None)) else None
+        images = images if self.data is not None else _check_array(images)
+        chosen = np.random.default_rng(seed).permutation(len(images))[:samples]
+        self.images = images[chosen] if self.data is None else images.images(chosen)
+        if bad := (~np.isfinite(self.images).all(axis=(1, 2, 3))).nonzero()[0].tolist():
+            raise ValueError(
+                f"images must be finite: of {len(chosen)}, {len(bad)} hold NaN or infinity, such as the one at index "
+                f"{chosen[bad].min()}"
+            )
+        self.last: dict[str, float] = {}
+
+    def on_train_begin(self, logs=None):
+        if not isinstance(self.model, VAE):
+            raise TypeError(f"LatentKL is for models of this package, got {type(self.model).__name__}")
+        check_images(self.images, self.model.image_shape, "images")
+        # Weights may have been set anew since the last `fit`.
+        self.last = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.last or _due(self, epoch):
+            kl = self._mean_kl()
+            self.last = {f"kl.z{latent}": float(value) for latent, value in enumerate(kl)}
+            self.last["active_latents"] = int((kl > self.threshold).sum())
+        if logs is not None:
+            logs.update(self.last)
+
+    def _mean_kl(self) -> np.ndarray:
+        """(latents,), in nats; not finite where the model has diverged."""
+        # A model that was trained on standardised arrays has no constants of its own.
+        raw = self.data is None or self.model.knows_pixel_constants
+        images = self.images if raw else self.data.standardize(self.images)
+        mean, logvar = (values.astype("float64") for values in self.model.encode(images, return_logvar=True))
+        with np.errstate(over="ignore", invalid="ignore"):
+            kl = 0.5 * (mean**2 + np.exp(logvar) - logvar - 1.0).mean(axis=0)
+        # Rounding may take that of a collapsed latent a little below 0.
+        return np.maximum(kl, 0.0)
+
+    def __deepcopy__(self, memo):
+        return _copy_sharing(self, (self.data, self.images), memo)
 
 
 class LatentTraversals(keras.callbacks.Callback):
@@ -116,15 +231,14 @@ class LatentTraversals(keras.callbacks.Callback):
         files.check_writable(example)
 
     def on_epoch_end(self, epoch, logs=None):
-        final = epoch + 1 == self.params.get("epochs") or self.model.stop_training
-        if (epoch + 1) % self.every == 0 or final:
+        if _due(self, epoch):
             from kerasvae import plots
 
             path = self.path.format(epoch=epoch + 1, step=int(self.model.step.numpy()))
             plots.latent_traversals(self.model, self.images, columns=self.columns, path=path)
 
     def __deepcopy__(self, memo):
-        return _copy_sharing(self, self.images, memo)
+        return _copy_sharing(self, (self.images,), memo)
 
 
 class Checkpoint(keras.callbacks.Callback):

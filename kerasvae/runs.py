@@ -42,7 +42,7 @@ def train(
         steps_per_epoch: steps between two rows of the history; default a twentieth of `steps`.
         checkpoint_every: steps from one checkpoint to the next, at least 1.
         callbacks: for `fit`, besides those for checkpoints and history (which come last, so that they see the others'
-            logs).
+            logs): with `kerasvae.callbacks.LatentKL(data)` the history holds the mean KL of each latent, too.
         settings: what determines the run, JSON-able; a run is only resumed with the settings it began with.
         resume: go on from the folder's last checkpoint, or return its finished model; without a checkpoint, begin.
         verbose: as for `fit`.

@@ -6,28 +6,17 @@ import keras
 import keras_tuner as kt
 import numpy as np
 import pytest
+from small_runs import DATA, IMAGES, fit, make
 
 import kerasvae as kv
-from kerasvae.callbacks import Checkpoint, DisentanglementScores, HistoryFile, LatentTraversals, read_history
-
-DATA = kv.datasets.XYSquares(num_squares=1, rgb=False, image_size=16, grid_size=4, grid_spacing=4, square_size=4)
-IMAGES = DATA.standardize(DATA.images(range(len(DATA))))
-
-
-def make(**options):
-    model = kv.BetaVAE(
-        kv.networks.mlp_encoder(DATA.image_shape, 3, hidden=(8,), seed=1),
-        kv.networks.mlp_decoder(DATA.image_shape, 3, hidden=(8,), seed=2),
-        seed=0,
-        pixel_mean=DATA.mean,
-        pixel_std=DATA.std,
-    )
-    model.compile(keras.optimizers.Adam(1e-3), **options)
-    return model
-
-
-def fit(model, *callbacks, epochs=1, batch_size=4, **options):
-    return model.fit(IMAGES, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=list(callbacks), **options)
+from kerasvae.callbacks import (
+    Checkpoint,
+    DisentanglementScores,
+    HistoryFile,
+    LatentKL,
+    LatentTraversals,
+    read_history,
+)
 
 
 def steps_of(path):
@@ -76,24 +65,27 @@ def test_another_model_does_not_inherit_scores():
 
 
 @pytest.mark.parametrize(
-    ("callback", "name"),
+    ("callback", "names"),
     [
-        (lambda folder: DisentanglementScores(DATA, {"mig": {"bins": 5}}, every=2), "data"),
-        (lambda folder: LatentTraversals(folder / "a.png", IMAGES), "images"),
+        (lambda folder: DisentanglementScores(DATA, {"mig": {"bins": 5}}, every=2), {"data"}),
+        (lambda folder: LatentTraversals(folder / "a.png", IMAGES), {"images"}),
+        (lambda folder: LatentKL(DATA, every=2), {"data", "images"}),
+        (lambda folder: LatentKL(IMAGES), {"images"}),
     ],
-    ids=["scores", "traversals"],
+    ids=["scores", "traversals", "kl", "kl of images"],
 )
-def test_a_deep_copy_shares_the_data_and_nothing_else_that_changes(tmp_path, callback, name):
+def test_a_deep_copy_shares_the_data_and_nothing_else_that_changes(tmp_path, callback, names):
     callback = callback(tmp_path)
     callback.set_params({"epochs": 3})
     copied, other = copy.deepcopy([callback, callback])
     assert copied is other is not callback and type(copied) is type(callback)
     assert vars(copied).keys() == vars(callback).keys()
-    assert getattr(copied, name) is getattr(callback, name)
     for field, value in vars(callback).items():
-        if field != name:
+        if field in names:
+            assert vars(copied)[field] is value
+        else:
             assert vars(copied)[field] == value
-            assert vars(copied)[field] is not value or isinstance(value, str | int | None), field
+            assert vars(copied)[field] is not value or isinstance(value, str | int | float | None), field
 
 
 def test_keras_tuner_copies_callbacks_and_not_their_data(tmp_path, monkeypatch):
@@ -124,10 +116,11 @@ def test_keras_tuner_copies_callbacks_and_not_their_data(tmp_path, monkeypatch):
     "callback",
     [
         lambda folder, every: DisentanglementScores(DATA, every=every),
+        lambda folder, every: LatentKL(IMAGES, every=every),
         lambda folder, every: LatentTraversals(folder / "a.png", IMAGES, every=every),
         lambda folder, every: Checkpoint(folder / "a.keras", every),
     ],
-    ids=["scores", "traversals", "checkpoint"],
+    ids=["scores", "kl", "traversals", "checkpoint"],
 )
 def test_every_that_is_not_allowed(tmp_path, callback, every):
     with pytest.raises(ValueError, match=r"every must be an integer, at least 1, got"):

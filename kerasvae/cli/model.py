@@ -43,6 +43,7 @@ LOSSES = {
 }
 NETWORKS = {
     "conv": (networks.conv_encoder, networks.conv_decoder),
+    "burgess": (networks.burgess_encoder, networks.burgess_decoder),
     "mlp": (networks.mlp_encoder, networks.mlp_decoder),
 }
 

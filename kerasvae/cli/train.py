@@ -6,7 +6,10 @@ import functools
 import sys
 from pathlib import Path
 
+import keras
+
 from kerasvae import datasets, runs
+from kerasvae.callbacks import LatentKL
 from kerasvae.cli.data import build_data, naming_options
 from kerasvae.cli.model import OBJECTIVES, build_model
 
@@ -15,6 +18,8 @@ _OPTIONS = {name: name for name in ("batch_size", "changed", "radius", "on_devic
 
 def train(*, out, resume: bool = False, quiet: bool = False, **settings) -> None:
     """Train a model in the folder `out`, and say where it is.
+
+    Its `history.csv` holds the mean KL of each latent, too, as `kerasvae.callbacks.LatentKL` measures it.
 
     Args:
         out, resume: as in `kerasvae.runs.train`.
@@ -48,6 +53,8 @@ def train(*, out, resume: bool = False, quiet: bool = False, **settings) -> None
         out,
         steps=settings["steps"],
         checkpoint_every=settings["checkpoint_every"],
+        # The progress bar comes first, so that it does not grow by a number for each latent.
+        callbacks=[*([] if quiet else [keras.callbacks.ProgbarLogger()]), LatentKL(data)],
         settings=settings,
         resume=resume,
         verbose=0 if quiet else 1 if sys.stdout.isatty() else 2,

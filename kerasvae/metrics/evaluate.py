@@ -1,11 +1,19 @@
 """Scores of an encoder on a ground-truth data set, from one encoding."""
 
+import dataclasses
+
 import numpy as np
 
 from kerasvae.metrics.bootstrap import check_bootstrap
-from kerasvae.metrics.checks import check_integer, check_seed
+from kerasvae.metrics.checks import check_divergences, check_integer, check_seed
 from kerasvae.metrics.evaluation_codes import REPRESENTATIONS, EncodedImages
-from kerasvae.metrics.evaluation_material import draw_indices, encode_indices, gather, sample_pairs
+from kerasvae.metrics.evaluation_material import (
+    SAMPLE_PICTURES,
+    draw_indices,
+    encode_indices,
+    gather,
+    sample_pairs,
+)
 from kerasvae.metrics.evaluation_progress import shown
 from kerasvae.metrics.evaluation_result import Evaluation
 from kerasvae.metrics.evaluation_scores import (
@@ -33,6 +41,7 @@ def evaluate(
     scores="all",
     *,
     representation="mean",
+    divergences=None,
     preset="full",
     seed=1,
     bootstrap=0,
@@ -45,10 +54,10 @@ def evaluate(
     """Scores of an encoder on a ground-truth data set, each of whose images is encoded at most once for all of them.
 
     A score that is a function of codes and factors gets a random sample of the data; one that has an argument `test`
-    is given the pair (codes, factors) of a second sample as well, one that has arguments `seed` or `jobs` those,
-    unless your options or a `functools.partial` set them. A score that chooses its own factor values
-    (`beta_vae_score`, `factor_vae_score`, `flatness`, `linearity`, `distance_correlations`) needs a data set that
-    is complete, and one of posteriors (`aam`, `mmig`) log-variances.
+    is given the pair (codes, factors) of a second sample as well, one that has arguments `seed`, `jobs` or
+    `divergences` those, unless your options or a `functools.partial` set them. A score that chooses its own factor
+    values (`beta_vae_score`, `factor_vae_score`, `flatness`, `linearity`, `distance_correlations`) needs a data set
+    that is complete, and one of posteriors (`aam`, `mmig`) log-variances.
 
     Arguments:
         encode: a model of this package, or another object with a method `encode`; or a function of standardised
@@ -65,6 +74,11 @@ def evaluate(
             names and functions of (codes, factors); or a dict of name to function, or of a name to a dict of its
             options. What you name and cannot be computed is an error.
         representation: `"mean"` codes (default), or `"sampled"` from the posteriors, anew for each use of an image.
+        divergences: mean Kullback-Leibler divergence of each latent to its prior in nats, (latents,), for the scores
+            that leave out collapsed latents by it (`gaussian_total_correlation`, `gaussian_wasserstein`,
+            `mutual_information_score`, your own functions with an argument `divergences=None`); or `"posterior"`: the
+            mean over the sample of images, from the log-variances that `encode` returns. The same for all resamples of
+            an interval. Default None: no latent is left out by it, as in published code.
         preset: `"full"` (default): samples of 10 000 and, for tests, 5000, 1024 walks, posteriors of all points of a
             data set of up to 100 000; or `"fast"`: the sizes of Michlo et al. during training, e.g. 2000 for MIG,
             1000 and 500 for DCI, 128 walks. MIG and DCI from so few are biased.
@@ -88,8 +102,9 @@ def evaluate(
         TypeError: `encode` is no function or returns no array of real numbers; `scores` of another type; an
             option that the score does not take; a score that returns neither Score nor number.
         ValueError: a name that is unknown or given twice; a score that `data` or `encode` has nothing for; a number
-            or name out of range; all factors constant; `encode` returns codes of another shape, or codes that are
-            not finite.
+            or name out of range; divergences that no score takes, that do not fit the latents, or `"posterior"` where
+            `encode` returns no log-variances; all factors constant; `encode` returns codes of another shape, or codes
+            that are not finite.
 
     Source: sample sizes and drawing as in Locatello et al. 2019; `"fast"` as in the code of Michlo et al. 2021. Public
     code encodes every draw; here images drawn several times are encoded once, which gives the same codes for a
@@ -111,7 +126,10 @@ def evaluate(
     for name, value, allowed in (("representation", representation, REPRESENTATIONS), ("preset", preset, PRESETS)):
         if value not in tuple(allowed):
             raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
+    divergences = _checked_divergences(divergences)
     tasks, named = resolve(scores), not isinstance(scores, str)
+    if divergences is not None and not any(task.takes("divergences") for task in tasks):
+        raise ValueError(f"divergences must be None: none of {', '.join(task.name for task in tasks)} takes them")
     images = EncodedImages(encode, data, batch_size)
     tasks, left_out = possible(tasks, named, lambda task: _lacking(task, data))
     sizes = {task.name: task.sizes(preset, train, test) for task in tasks}
@@ -120,18 +138,26 @@ def evaluate(
         train_size = max((sizes[task.name]["train"] for task in tasks if task.kind != GENERATOR), default=0)
         test_size = max((sizes[task.name]["test"] for task in tasks if task.takes_test()), default=0)
         indices = draw_indices(images.size, seed, train_size, test_size)
-        if representation == "sampled" or any(task.kind == POSTERIOR for task in tasks):
-            # One batch tells whether there are log-variances.
+        if representation == "sampled" or divergences is not None or any(task.kind == POSTERIOR for task in tasks):
+            # One batch tells whether there are log-variances, and how many latents.
             encode_indices(images, indices[:1] if len(indices) else np.zeros(1, np.int64), seed, "mean")
             if representation == "sampled" and not images.has_logvar:
                 raise ValueError("representation must be 'mean' where encode returns no log-variances")
+            if isinstance(divergences, str) and not images.has_logvar:
+                raise ValueError("divergences must be None or numbers where encode returns no log-variances")
             tasks, also = possible(
                 tasks,
                 named,
                 lambda task: NO_POSTERIOR if task.kind == POSTERIOR and not images.has_logvar else None,
             )
             left_out |= also
+        if divergences is not None and not isinstance(divergences, str):
+            divergences = check_divergences(divergences, images.latents)
         material = gather(images, tasks, indices, train_size, seed, representation, POINTS[preset])
+        if divergences is not None:
+            if isinstance(divergences, str):
+                divergences = _mean_divergences(images, indices, train_size, seed)
+            tasks = [_with_option(task, "divergences", divergences) for task in tasks]
         results = {}
         for task in tasks:
             scored(task.name)
@@ -139,6 +165,7 @@ def evaluate(
     settings = {
         "data": _described(data),
         "representation": representation,
+        "divergences": None if divergences is None else [float(value) for value in divergences],
         "preset": preset,
         "seed": seed,
         "bootstrap": bootstrap,
@@ -175,6 +202,29 @@ def sample_codes(encode, data, *, seed=1, train=10_000, test=5_000, batch_size=2
     train, test = check_integer(train, "train", 2), check_integer(test, "test", 1)
     images = EncodedImages(encode, data, batch_size)
     return sample_pairs(images, draw_indices(images.size, seed, train, test), train, seed, representation)
+
+
+def _checked_divergences(divergences):
+    """None, "posterior", or an array of real numbers, whose length is checked once that of the codes is known."""
+    if divergences is None or (isinstance(divergences, str) and divergences == "posterior"):
+        return divergences
+    array = None if isinstance(divergences, str) else np.asarray(divergences)
+    if array is None or array.ndim != 1:
+        raise ValueError(f"divergences must be None, 'posterior' or numbers (latents,), got {divergences!r}")
+    return check_divergences(array, len(array))
+
+
+def _mean_divergences(images, indices, train, seed):
+    """Mean divergence to the prior of each latent in nats, (latents,), over the train sample's pictures."""
+    mean, logvar = images(indices, np.random.default_rng([seed, SAMPLE_PICTURES]))
+    mean, logvar = mean[:train], logvar[:train]
+    # Rounding may take that of a collapsed latent a little below 0.
+    return np.maximum((mean**2 + np.exp(logvar) - logvar - 1).mean(axis=0) / 2, 0.0)
+
+
+def _with_option(task, name, value):
+    """The task with an option that its function has and the caller has not set, or else as it is."""
+    return dataclasses.replace(task, options={**task.options, name: value}) if task.takes(name) else task
 
 
 def _lacking(task, data):

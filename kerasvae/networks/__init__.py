@@ -1,7 +1,16 @@
 """Networks: functions that return functional Keras models, encoders from `image` and decoders from `latents`."""
 
+from kerasvae.networks.burgess import burgess_decoder, burgess_encoder
 from kerasvae.networks.conv import conv_decoder, conv_encoder
 from kerasvae.networks.discriminator import mlp_discriminator
 from kerasvae.networks.mlp import mlp_decoder, mlp_encoder
 
-__all__ = ["conv_decoder", "conv_encoder", "mlp_decoder", "mlp_discriminator", "mlp_encoder"]
+__all__ = [
+    "burgess_decoder",
+    "burgess_encoder",
+    "conv_decoder",
+    "conv_encoder",
+    "mlp_decoder",
+    "mlp_discriminator",
+    "mlp_encoder",
+]

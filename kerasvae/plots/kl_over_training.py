@@ -40,8 +40,8 @@ def kl_over_training(runs, *, labels=None, capacity=None, path=None) -> Figure:
 
     Args:
         runs: {run name: rows as from `kerasvae.callbacks.read_history`}: dictionaries with `step` and, at least in
-            some, the mean KL in nats of every latent as `kl.z0`, `kl.z1`, ...; or pairs (steps, KL) of shapes (times,)
-            and (times, latents).
+            some, the mean KL in nats of every latent as `kl.z0`, `kl.z1`, ..., which `kerasvae.callbacks.LatentKL`
+            logs; or pairs (steps, KL) of shapes (times,) and (times, latents).
         labels: {run name: for each latent the name of the factor that it shows, or None}, as from `factor_labels`;
             runs may be missing. Default: none, latents are called by their numbers.
         capacity: {run name: capacity C in nats that the sum of the KL is held to}, a schedule or another function of
@@ -128,7 +128,7 @@ def _curves(name, run):
             found = list(dict.fromkeys(key for row in run if isinstance(row, Mapping) for key in row))
             raise ValueError(
                 f"runs[{name!r}] must hold rows with step and kl.z0, kl.z1, ... for every latent, or be a pair (steps, "
-                f"KL of shape (times, latents)); its rows hold {found}"
+                f"KL of shape (times, latents)); its rows hold {found}; kerasvae.callbacks.LatentKL logs the KL"
             )
         steps = np.array([row["step"] for row in rows])
         kl = np.array([[row[key] for key in keys] for row in rows], float)

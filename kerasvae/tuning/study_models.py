@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
 import keras
-from keras import layers
 
 from kerasvae import losses, networks
 from kerasvae.models import DIPVAE, AnnealedVAE, BetaTCVAE, BetaVAE, FactorVAE
-from kerasvae.networks.arguments import check_image_shape, glorot_normal
-from kerasvae.networks.conv import posterior_heads
 from kerasvae.schedules import Linear
 
 # Method -> its class, and the fields of a row that are numbers of the objective.
@@ -30,6 +25,10 @@ _GROWS = {
     "factor_vae": ("gamma", "warmup_steps"),
     "beta_tc_vae": ("gamma", "warmup_steps"),
     "annealed_vae": ("capacity", "capacity_steps"),
+}
+NETWORKS = {
+    "conv": (networks.conv_encoder, networks.conv_decoder),
+    "burgess": (networks.burgess_encoder, networks.burgess_decoder),
 }
 # What a program is compiled for; everything else of a row is state, or is used after training.
 _PROGRAM = (
@@ -157,66 +156,3 @@ def build_networks(row: dict, image_shape) -> list[keras.Model]:
         widths = (row["discriminator_width"],) * row["discriminator_layers"]
         built.append(networks.mlp_discriminator(latents, hidden=widths, seed=seed + 2))
     return built
-
-
-def burgess_encoder(image_shape, latents: int, *, seed: int | None = None, name: str = "encoder") -> keras.Model:
-    """Convolutions of 32 channels (4 x 4, stride 2) down to maps of 4 x 4, two dense layers of 256, and two heads.
-
-    Four convolutions of 64 x 64 images, three of 32 x 32; all ReLU.
-
-    Args:
-        image_shape: (32, 32, channels) or (64, 64, channels).
-        latents, seed, name: as for `kerasvae.networks.conv_encoder`.
-
-    Returns:
-        A functional `keras.Model` from `image` to `{"mean", "logvar"}`.
-
-    Raises:
-        ValueError: for another shape.
-
-    Source: Burgess et al. 2018, appendix A; the poster's code.
-    """
-    shape, weights = _burgess_shape(image_shape), glorot_normal(seed)
-    image = x = layers.Input(shape, name="image")
-    for number in range(1, _halvings(shape) + 1):
-        convolution = functools.partial(layers.Conv2D, 32, 4, strides=2, padding="same", activation="relu")
-        x = convolution(kernel_initializer=weights(), name=f"{name}_conv_{number}")(x)
-    x = layers.Flatten(name=f"{name}_flatten")(x)
-    for number in (1, 2):
-        x = layers.Dense(256, activation="relu", kernel_initializer=weights(), name=f"{name}_dense_{number}")(x)
-    return keras.Model(image, posterior_heads(x, latents, weights, name), name=name)
-
-
-def burgess_decoder(image_shape, latents: int, *, seed: int | None = None, name: str = "decoder") -> keras.Model:
-    """The mirror of `burgess_encoder`: three dense layers and transposed convolutions; arguments and errors as there.
-
-    Returns:
-        A functional `keras.Model` from `latents` to logits of the image.
-    """
-    shape, weights = _burgess_shape(image_shape), glorot_normal(seed)
-    z = x = layers.Input((latents,), name="latents")
-    for number, width in enumerate((256, 256, 32 * 4 * 4), start=1):
-        x = layers.Dense(width, activation="relu", kernel_initializer=weights(), name=f"{name}_dense_{number}")(x)
-    x = layers.Reshape((4, 4, 32), name=f"{name}_reshape")(x)
-    upconvolution = functools.partial(layers.Conv2DTranspose, kernel_size=4, strides=2, padding="same")
-    for number in range(1, _halvings(shape)):
-        x = upconvolution(32, activation="relu", kernel_initializer=weights(), name=f"{name}_upconv_{number}")(x)
-    logits = upconvolution(shape[2], kernel_initializer=weights(), dtype="float32", name=f"{name}_reconstruction")(x)
-    return keras.Model(z, logits, name=name)
-
-
-NETWORKS = {
-    "conv": (networks.conv_encoder, networks.conv_decoder),
-    "burgess": (burgess_encoder, burgess_decoder),
-}
-
-
-def _burgess_shape(image_shape):
-    shape = check_image_shape(image_shape)
-    if shape[:2] not in ((32, 32), (64, 64)):
-        raise ValueError(f"image_shape must be of 32 x 32 or 64 x 64 pixels for these networks, got {image_shape!r}")
-    return shape
-
-
-def _halvings(shape) -> int:
-    return {32: 3, 64: 4}[shape[0]]

@@ -12,13 +12,14 @@ import keras
 import numpy as np
 
 from kerasvae import datasets, files, runs
+from kerasvae.callbacks import LatentKL
 from kerasvae.datasets.mini_sprites import MiniSprites
 from kerasvae.tuning import studies
 from kerasvae.tuning.experiment_callbacks import RowProgress
 from kerasvae.tuning.experiments import has_gpu, versions
 from kerasvae.tuning.grids import NONE
 from kerasvae.tuning.study_models import METHODS, NETWORKS, build_model, objective_numbers, program_of, study_model
-from kerasvae.tuning.study_scores import study_scores
+from kerasvae.tuning.study_scores import ACTIVE, study_scores
 
 FIELDS = tuple(studies.challenging_assumptions("tiny")[0])
 SCORES, CODES = "scores.json", "codes.npz"
@@ -57,9 +58,10 @@ class StudyRun:
     """A function for `kerasvae.tuning.search` that does a row of `kerasvae.tuning.studies` in the row's folder.
 
     The folder gets, besides what `kerasvae.runs.train` writes (`settings.json`, `history.csv` with the mean KL of every
-    latent as `kl.z0` and so on, `model.keras`): `scores.json` with all numbers and versions, `codes.npz` with the mean
-    codes of up to 4000 images, the same for all rows of a data set, and `progress.json`. A row that was killed goes on
-    from its checkpoint and ends bit for bit as if it had not been.
+    latent as `kl.z0` and so on and the number of those above 0.1 nats as `active_latents`, `model.keras`):
+    `scores.json` with all numbers and versions, `codes.npz` with the mean codes of up to 4000 images, the same for all
+    rows of a data set, and `progress.json`. A row that was killed goes on from its checkpoint and ends bit for bit as
+    if it had not been.
 
     Rows of a method that differ in strength, warm-up, learning rate and seed are done one after the other by one model
     in one compiled program, which a process keeps; each begins as a new model would, bit for bit. (A row that goes on
@@ -142,7 +144,7 @@ class StudyRun:
             steps=row["steps"],
             steps_per_epoch=row["log_every"],
             checkpoint_every=self.checkpoint_every,
-            callbacks=[progress, LatentDivergences(data), StopWhenDiverged()],
+            callbacks=[progress, LatentKL(data, samples=1000, threshold=ACTIVE), StopWhenDiverged()],
             settings=row,
             resume=True,
             verbose=verbose,
@@ -189,20 +191,6 @@ class StudyRun:
         if backend == "tensorflow" and dense and fused > 1:
             compiled["jit_compile"] = True
         return (fast if self.on_device is None else self.on_device), compiled
-
-
-class LatentDivergences(keras.callbacks.Callback):
-    """The mean KL of every latent in the logs of each epoch, as `kl.z0` and so on, of up to 1000 images."""
-
-    def __init__(self, data):
-        super().__init__()
-        chosen = np.random.default_rng(0).permutation(len(data))[:1000]
-        self.images = data.images(chosen)
-
-    def on_epoch_end(self, epoch, logs=None):
-        mean, logvar = (values.astype("float64") for values in self.model.encode(self.images, return_logvar=True))
-        kl = 0.5 * (mean**2 + np.exp(logvar) - logvar - 1.0).mean(axis=0)
-        logs.update({f"kl.z{latent}": float(value) for latent, value in enumerate(kl)})
 
 
 class StopWhenDiverged(keras.callbacks.Callback):

@@ -47,13 +47,22 @@ def test_train_and_resume(run, tmp_path, capsys):
         f"trained 8 steps: {run / 'model.keras'}, history in {run / 'history.csv'}\nnext: kerasvae score {run}\n"
     )
     assert kerasvae_command.main([*TRAIN, "--resume", "--out", str(run)]) == 0
-    assert kerasvae_command.main([*TRAIN, "--out", str(tmp_path / "whole")]) == 0
+    loud = [argument for argument in TRAIN if argument != "--quiet"]
+    assert kerasvae_command.main([*loud, "--out", str(tmp_path / "whole")]) == 0
+    # The KL of each latent is in the history, not in the progress bar.
+    shown = capsys.readouterr().out
+    assert "kl_loss" in shown and "kl.z" not in shown
     model, whole = (kv.runs.load_model(folder) for folder in (run, tmp_path / "whole"))
     for a, b in zip(model.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert (run / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
     # The data set's constants were learnt, so that raw images can be encoded and exported.
     data = kv.datasets.XYSquares(num_squares=1, rgb=False)
+    row = kv.callbacks.read_history(run / "history.csv")[-1]
+    mean, logvar = model.encode(data.images(range(len(data))), return_logvar=True)
+    kl = ((mean.astype("float64") ** 2 + np.exp(logvar.astype("float64")) - logvar - 1) / 2).mean(axis=0)
+    np.testing.assert_allclose([row["kl.z0"], row["kl.z1"]], kl, rtol=1e-4)
+    assert row["step"] == 8 and row["active_latents"] == (kl > 0.01).sum()
     assert model.pixel_mean == tuple(data.mean) and model.pixel_std == tuple(data.std)
     assert model.reconstruction.get_config()["weight"] == 3969.0 and model.beta == 0.01 and model.latents == 2
 

@@ -9,6 +9,7 @@ from grid_of_pictures import Grid, broken, identity
 from kerasvae.metrics import evaluate, mig, modularity, sample_codes
 from kerasvae.metrics.factor_vae_score import factor_vae_score
 from kerasvae.metrics.flatness import flatness
+from kerasvae.metrics.unsupervised import gaussian_total_correlation, gaussian_wasserstein, mutual_information_score
 
 SMALL = {"train": 60, "test": 30, "preset": "fast"}
 QUICK = {
@@ -103,13 +104,17 @@ def test_an_incomplete_data_set():
         evaluate(identity, broken(index=None), ["flatness"])
 
 
-def test_data_without_factors_has_scores_of_codes_alone():
-    data = broken(
+def without_factors():
+    return broken(
         complete=False,
         factor_sizes=(),
         factors=lambda self, i: np.zeros((len(i), 0), int),
         images=lambda self, i: np.stack([i, i % 3], axis=-1).astype(np.uint8).reshape(-1, 1, 2, 1),
     )
+
+
+def test_data_without_factors_has_scores_of_codes_alone():
+    data = without_factors()
     result = evaluate(posterior, data, preset="fast")
     assert list(result) == ["gaussian_total_correlation", "gaussian_wasserstein", "mutual_information_score"]
     assert result.left_out["mig"] == "data has no factors"
@@ -126,6 +131,118 @@ def test_scores_of_posteriors_need_log_variances():
         evaluate(identity, Grid(), ["mig"], representation="sampled")
     dictionary = evaluate(lambda x: dict(zip(("mean", "logvar"), posterior(x), strict=True)), Grid(), ["aam"])
     assert dictionary["aam"].to_json() == evaluate(posterior, Grid(), ["aam"])["aam"].to_json()
+
+
+def three_latents(images):
+    """Posteriors of two latents that depend on each other, and of a collapsed one that is a function of both."""
+    left, right = identity(images).T
+    mean = np.stack([50 * left, 50 * (left + right), 1e-3 * (left + right) ** 2], axis=1)
+    return mean, np.tile([-8.0, -6.0, 0.0], (len(images), 1))
+
+
+UNSUPERVISED = {
+    "gaussian_total_correlation": gaussian_total_correlation,
+    "gaussian_wasserstein": gaussian_wasserstein,
+    "mutual_information_score": mutual_information_score,
+}
+
+
+@pytest.mark.parametrize("representation", ["mean", "sampled"])
+@pytest.mark.parametrize("scores", [list(UNSUPERVISED), [*UNSUPERVISED, "mig", "sap", "flatness"]])
+def test_divergences_from_the_posteriors_leave_out_collapsed_latents(representation, scores):
+    seen = []
+
+    def keep(codes, factors, divergences=None):
+        seen.append((codes, factors, divergences))
+        return 0.0
+
+    scores = {name: {} for name in scores} | ({"keep": keep} if "mig" in scores else {})
+    options = {"representation": representation, "train": 70, "test": 20}
+    result = evaluate(three_latents, Grid(), scores, divergences="posterior", **options)
+    (codes, factors), _ = sample_codes(three_latents, Grid(), **options)
+    mean, logvar = three_latents(Grid().standardize(Grid().images(Grid().index(factors))))
+    deviation = np.exp(logvar / 2)
+    expected = ((deviation**2 + mean**2 - 1) / 2 - np.log(deviation)).mean(axis=0)
+    np.testing.assert_allclose(result.settings["divergences"], expected, rtol=1e-6, atol=1e-12)
+    assert expected[2] < 1e-5 and result.settings["images_encoded"] <= 40
+    for name, score in UNSUPERVISED.items():
+        assert result[name].to_json() == score(codes, result.settings["divergences"]).to_json()
+        assert float(result[name]) == pytest.approx(float(score(codes[:, :2])), rel=1e-9)
+        assert result[name].parts["latents"] == (0, 1) and score(codes).parts["latents"] == (0, 1, 2)
+    plain = evaluate(three_latents, Grid(), scores, **options)
+    assert plain.settings["divergences"] is None
+    for name in set(scores) & {"mig", "sap", "flatness"}:
+        assert result[name].to_json() == plain[name].to_json()
+    total = "gaussian_total_correlation"
+    assert plain[total].parts["latents"] == (0, 1, 2) and float(plain[total]) > float(result[total]) + 0.001
+    if seen:
+        np.testing.assert_array_equal(seen[0][2], result.settings["divergences"])
+        assert seen[1][2] is None
+
+
+def test_divergences_that_are_given_and_those_of_a_score_s_own():
+    given = np.array([0.5, 0.001, 2.0])
+    own = {
+        "gaussian_wasserstein": {"divergences": [1, 1, 0]},
+        "alone": partial(gaussian_wasserstein, divergences=[0, 1, 1]),
+    }
+    scores = {name: {} for name in UNSUPERVISED} | own | {"mutual_information_score": {"threshold": 1.0}}
+    result = evaluate(three_latents, Grid(), scores, train=60, divergences=given)
+    assert {name: score.parts["latents"] for name, score in result.items()} == {
+        "gaussian_total_correlation": (0, 2),
+        "gaussian_wasserstein": (0, 1),
+        "alone": (1, 2),
+        "mutual_information_score": (2,),
+    }
+    assert result.settings["divergences"] == given.tolist()
+    # An encoder of codes alone will do, and every resample of an interval leaves out the same.
+    means = evaluate(
+        lambda images: three_latents(images)[0], Grid(), ["gaussian_wasserstein"], train=60, divergences=given
+    )
+    interval = evaluate(three_latents, Grid(), ["gaussian_wasserstein"], train=60, divergences=given, bootstrap=5)
+    assert float(means["gaussian_wasserstein"]) == float(interval["gaussian_wasserstein"])
+    low, high = interval["gaussian_wasserstein"].interval
+    assert low < float(interval["gaussian_wasserstein"]) < high < 0.1
+    everything = evaluate(three_latents, without_factors(), divergences="posterior", train=60)
+    assert [score.parts["latents"] for score in everything.values()] == [(0, 1)] * 3
+
+
+def test_divergences_are_of_the_pictures_that_are_scored():
+    def encode(images):
+        return identity(images), np.zeros((len(images), 3))
+
+    result = evaluate(encode, Noisy(), ["gaussian_total_correlation"], divergences="posterior", train=500)
+    (codes, _), _ = sample_codes(encode, Noisy(), train=500, test=1)
+    np.testing.assert_allclose(result.settings["divergences"], (codes**2).mean(axis=0) / 2, rtol=1e-6)
+    assert result.settings["images_encoded"] <= 500
+
+
+@pytest.mark.parametrize(
+    ("scores", "divergences", "error", "match"),
+    [
+        (["mig", "sap"], "posterior", ValueError, "divergences must be None: none of mig, sap takes them"),
+        ("all", "prior", ValueError, r"divergences must be None, 'posterior' or numbers \(latents,\), got 'prior'"),
+        ("all", 0.1, ValueError, r"divergences must be None, 'posterior' or numbers \(latents,\), got 0.1"),
+        ("all", ["a", "b", "c"], TypeError, "divergences must be real numbers, got dtype"),
+        ("all", [0.1, np.nan, 1.0], ValueError, "divergences must be 3 finite numbers, at least 0"),
+        ("all", [0.1, -1.0, 1.0], ValueError, "divergences must be 3 finite numbers, at least 0"),
+    ],
+)
+def test_divergences_that_are_refused_before_anything_is_encoded(scores, divergences, error, match):
+    def encode(images):
+        raise AssertionError("encoded")
+
+    with pytest.raises(error, match=match):
+        evaluate(encode, Grid(), scores, divergences=divergences)
+
+
+def test_divergences_that_do_not_fit_the_encoder_are_refused_after_one_batch():
+    with pytest.raises(ValueError, match="divergences must be None or numbers where encode returns no log-variances"):
+        evaluate(identity, Grid(), ["gaussian_wasserstein"], divergences="posterior")
+    data = Grid()
+    with pytest.raises(ValueError, match="divergences must be 3 finite numbers, at least 0, one for each latent"):
+        evaluate(three_latents, data, ["gaussian_wasserstein"], divergences=[1.0, 1.0], batch_size=1)
+    assert data.read.sum() == 1
 
 
 def test_sampled_representation():

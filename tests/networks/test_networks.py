@@ -1,42 +1,26 @@
 import keras
 import numpy as np
 import pytest
+from network_computations import (
+    check_decoder,
+    check_encoder,
+    convolution,
+    inputs_of,
+    layer,
+    parameters,
+    predict,
+    randomise,
+    relu,
+    transposed_convolution,
+)
 
-from kerasvae.networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
+from kerasvae.networks import burgess_decoder, burgess_encoder, conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
 
-NETWORKS = [conv_encoder, conv_decoder, mlp_encoder, mlp_decoder]
-ENCODERS = [conv_encoder, mlp_encoder]
-DECODERS = [conv_decoder, mlp_decoder]
-
-
-def layer(model, name):
-    return model.get_layer(f"{model.name}_{name}")
-
-
-def parameters(layer):
-    return sum(int(np.prod(weight.shape)) for weight in layer.get_weights())
-
-
-def predict(model, inputs):
-    output = model(inputs)
-    if isinstance(output, dict):
-        return {name: keras.ops.convert_to_numpy(value) for name, value in output.items()}
-    return keras.ops.convert_to_numpy(output)
-
-
-def inputs_of(model, batch=2, seed=0):
-    return np.random.default_rng(seed).normal(size=(batch, *model.inputs[0].shape[1:])).astype("float32")
-
-
-def randomise(model, seed=0):
-    """Give every weight, biases too, random values of a size that keeps the outputs near 1."""
-    rng = np.random.default_rng(seed)
-    model.set_weights(
-        [
-            rng.normal(size=w.shape) * (0.1 if w.ndim == 1 else 1.4 * np.prod(w.shape[:-1]) ** -0.5)
-            for w in model.get_weights()
-        ]
-    )
+ENCODERS = [conv_encoder, burgess_encoder, mlp_encoder]
+DECODERS = [conv_decoder, burgess_decoder, mlp_decoder]
+NETWORKS = [*ENCODERS, *DECODERS]
+# That all of them allow.
+SHAPE = (32, 32, 1)
 
 
 @pytest.fixture
@@ -90,55 +74,18 @@ def test_mlp_sizes_and_channels(image_shape):
     check_decoder(mlp_decoder(image_shape, latents=1, hidden=(4,)), image_shape, 1)
 
 
-def check_encoder(model, image_shape, latents):
-    assert model.name == "encoder" and model.inputs[0].name == "image"
-    assert model.inputs[0].shape == (None, *image_shape)
-    outputs = predict(model, inputs_of(model))
-    assert {name: output.shape for name, output in outputs.items()} == {"mean": (2, latents), "logvar": (2, latents)}
-
-
-def check_decoder(model, image_shape, latents):
-    assert model.name == "decoder" and model.inputs[0].name == "latents"
-    assert model.inputs[0].shape == (None, latents)
-    assert predict(model, inputs_of(model)).shape == (2, *image_shape)
-    assert model.layers[-1].name == "decoder_reconstruction"
-
-
 @pytest.mark.parametrize("network", NETWORKS)
 def test_name(network):
-    assert network((16, 16, 1), 2, name="other").name == "other"
+    assert network(SHAPE, 2, name="other").name == "other"
 
 
-@pytest.mark.parametrize("encoder, decoder", [(conv_encoder, conv_decoder), (mlp_encoder, mlp_decoder)])
+@pytest.mark.parametrize("encoder, decoder", list(zip(ENCODERS, DECODERS, strict=True)))
 def test_variables_tell_the_networks_apart(encoder, decoder):
-    models = encoder((16, 16, 1), 2), decoder((16, 16, 1), 2)
+    models = encoder(SHAPE, 2), decoder(SHAPE, 2)
     for model in models:
         assert all(weight.path.startswith(f"{model.name}_") for weight in model.weights)
     paths = [weight.path for model in models for weight in model.weights]
     assert len(set(paths)) == len(paths)
-
-
-def convolution(x, kernel, bias, pad):
-    """4×4 convolution of stride 2 with `pad` zeros on each side, in float64."""
-    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    rows, columns = ((size - 4) // 2 + 1 for size in x.shape[1:3])
-    out = np.zeros((len(x), rows, columns, kernel.shape[-1])) + bias
-    for i, j in np.ndindex(4, 4):
-        out += x[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] @ kernel[i, j]
-    return out
-
-
-def transposed_convolution(x, kernel, bias):
-    """The adjoint of `convolution` with one zero on each side; the kernel is (4, 4, out, in)."""
-    batch, rows, columns, _ = x.shape
-    out = np.zeros((batch, 2 * rows + 2, 2 * columns + 2, kernel.shape[2]))
-    for i, j in np.ndindex(4, 4):
-        out[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] += x @ kernel[i, j].T
-    return out[:, 1:-1, 1:-1] + bias
-
-
-def relu(x):
-    return np.maximum(x, 0)
 
 
 @pytest.mark.parametrize("padding, pad", [("same", 1), ("authors", 2)])
@@ -207,7 +154,7 @@ def kernels(model):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_seeds(network):
-    one, same, other = (network((16, 16, 1), 3, seed=seed) for seed in (5, np.int64(5), 6))
+    one, same, other = (network(SHAPE, 3, seed=seed) for seed in (5, np.int64(5), 6))
     for a, b, c in zip(*(kernels(model) for model in (one, same, other)), strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.array_equal(a, c)
@@ -221,7 +168,7 @@ def test_no_seed_draws_from_the_global_generator(network):
     models = []
     for seed in (1, 1, 2):
         keras.utils.set_random_seed(seed)
-        models.append(kernels(network((16, 16, 1), 3)))
+        models.append(kernels(network(SHAPE, 3)))
     for a, b, c in zip(*models, strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.array_equal(a, c)
@@ -234,6 +181,8 @@ def test_initial_weights_are_glorot_normal():
         (encoder, "dense", 1024 + 256),
         (decoder, "dense_2", 256 + 1024),
         (decoder, "upconv_2", 16 * (64 + 32)),
+        (burgess_encoder((64, 64, 3), 9, seed=0), "dense_1", 512 + 256),
+        (burgess_decoder((64, 64, 3), 9, seed=0), "upconv_2", 16 * (32 + 32)),
     ):
         kernel, bias = layer(model, name).get_weights()
         assert kernel.std() == pytest.approx(np.sqrt(2 / fans), rel=0.02)
@@ -244,7 +193,7 @@ def test_initial_weights_are_glorot_normal():
 
 @pytest.mark.parametrize("network", ENCODERS)
 def test_encoder_heads_are_float32_under_mixed_precision(network, mixed_bfloat16):
-    model = network((16, 16, 1), 2, seed=0)
+    model = network(SHAPE, 2, seed=0)
     assert {name: output.dtype for name, output in model.output.items()} == {"mean": "float32", "logvar": "float32"}
     assert layer(model, "mean").compute_dtype == layer(model, "logvar").compute_dtype == "float32"
     assert {x.compute_dtype for x in model.layers if "_conv_" in x.name or "_dense" in x.name} == {"bfloat16"}
@@ -254,9 +203,9 @@ def test_encoder_heads_are_float32_under_mixed_precision(network, mixed_bfloat16
 
 @pytest.mark.parametrize("network", DECODERS)
 def test_decoder_output_is_float32_under_mixed_precision(network, mixed_bfloat16):
-    model = network((16, 16, 1), 2, seed=0)
+    model = network(SHAPE, 2, seed=0)
     assert model.output.dtype == "float32"
-    last = model.layers[-1] if network is conv_decoder else layer(model, "pixels")
+    last = layer(model, "pixels") if network is mlp_decoder else model.layers[-1]
     assert last.compute_dtype == "float32" and layer(model, "dense_1").compute_dtype == "bfloat16"
     image = predict(model, inputs_of(model))
     assert image.dtype == np.float32
@@ -266,7 +215,7 @@ def test_decoder_output_is_float32_under_mixed_precision(network, mixed_bfloat16
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_saved_network_loads(network, tmp_path):
-    model = network((16, 16, 1), 2, seed=0)
+    model = network(SHAPE, 2, seed=0)
     model.save(tmp_path / "network.keras")
     loaded = keras.models.load_model(tmp_path / "network.keras")
     assert loaded.inputs[0].name == model.inputs[0].name
@@ -311,14 +260,14 @@ def test_conv_sizes_that_are_refused(network, image_shape):
 @pytest.mark.parametrize("latents", [0, -1, 2.0, True, None])
 def test_latents_that_are_refused(network, latents):
     with pytest.raises(ValueError, match="latents must be an integer, at least 1"):
-        network((16, 16, 1), latents)
+        network(SHAPE, latents)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "0"])
 def test_seeds_that_are_refused(network, seed):
     with pytest.raises(ValueError, match="seed must be None or an integer, at least 0"):
-        network((16, 16, 1), 2, seed=seed)
+        network(SHAPE, 2, seed=seed)
 
 
 @pytest.mark.parametrize("network", [mlp_encoder, mlp_decoder])

@@ -14,8 +14,6 @@ from kerasvae.tuning.rows import check_rows, row_name
 from kerasvae.tuning.study_models import (
     METHODS,
     build_model,
-    burgess_decoder,
-    burgess_encoder,
     clear_models,
     study_model,
 )
@@ -228,21 +226,6 @@ def test_other_methods_data_and_shapes_have_other_models():
     assert study_model(row, data, run_eagerly=True) is model
 
 
-@pytest.mark.parametrize("side", [32, 64])
-def test_networks_of_burgess(side):
-    encoder, decoder = (make((side, side, 1), 10, seed=1) for make in (burgess_encoder, burgess_decoder))
-    convolutions = {32: 3, 64: 4}[side]
-    kernels = [weight.shape for weight in encoder.trainable_variables if len(weight.shape) == 4]
-    assert kernels == [(4, 4, 1, 32), *[(4, 4, 32, 32)] * (convolutions - 1)]
-    # Published: 32 channels and two layers of 256, 10 latents.
-    dense = 512 * 256 + 256 + 256 * 256 + 256
-    heads = 2 * (256 * 10 + 10)
-    assert encoder.count_params() == 16 * 32 + 32 + (convolutions - 1) * (16 * 32 * 32 + 32) + dense + heads
-    assert decoder.output_shape == (None, side, side, 1)
-    with pytest.raises(ValueError, match="32 x 32 or 64 x 64"):
-        burgess_encoder((16, 16, 1), 10)
-
-
 # A run ---------------------------------------------------------------------------------------------------------------
 
 
@@ -289,14 +272,14 @@ def test_reconstruction_of_means_and_fewer_files(tmp_path):
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     row = quick_row("annealed_vae")
     whole = RUN(row, tmp_path / "whole")
-    on_epoch_end = study_run.LatentDivergences.on_epoch_end
+    on_epoch_end = study_run.LatentKL.on_epoch_end
 
     def interrupted(self, epoch, logs=None):
         if epoch == 1:
             raise KeyboardInterrupt
         on_epoch_end(self, epoch, logs)
 
-    monkeypatch.setattr(study_run.LatentDivergences, "on_epoch_end", interrupted)
+    monkeypatch.setattr(study_run.LatentKL, "on_epoch_end", interrupted)
     with pytest.raises(KeyboardInterrupt):
         RUN(row, tmp_path / "parts")
     monkeypatch.undo()

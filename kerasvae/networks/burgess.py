@@ -1,0 +1,102 @@
+"""The convolutional encoder and decoder of Burgess et al. 2018, which disentangling-vae made common."""
+
+from __future__ import annotations
+
+import functools
+
+import keras
+from keras import layers
+
+from kerasvae.networks.arguments import check_image_shape, check_positive_integer, glorot_normal
+from kerasvae.networks.conv import posterior_heads
+
+# Side of the images -> how many convolutions halve it to 4.
+_HALVINGS = {32: 3, 64: 4}
+
+
+def burgess_encoder(image_shape, latents: int, *, seed: int | None = None, name: str = "encoder") -> keras.Model:
+    """Strided convolutions of 32 channels, two dense layers of 256, and two heads: an image to its posterior.
+
+    Convolutions with 4×4 kernels and stride 2 halve the image until its maps are 4×4: four for 64×64 images, three for
+    32×32. Then dense 256 and 256, all ReLU, and two linear heads.
+
+    Args:
+        image_shape: (64, 64, channels) or (32, 32, channels), 1 to 4 channels.
+        latents: number of latents, at least 1; mostly 10 in the paper.
+        seed: for reproducible initial weights; None draws from Keras's global generator.
+        name: of the model.
+
+    Returns:
+        A functional `keras.Model` from `image` (batch, height, width, channels) to `{"mean", "logvar"}`, each (batch,
+        latents) and float32 under every dtype policy. Weights start Glorot normal, biases 0.
+
+    Raises:
+        ValueError: for a shape, number of latents or seed that is not allowed.
+
+    Source: Burgess et al. 2018, "Understanding disentangling in beta-VAE", appendix A, for 64×64 images; with three
+    convolutions for 32×32 images in disentangling-vae, whose padding of one pixel on each side ("same", here) the paper
+    does not state. The paper's head gives the logarithm of the standard deviation, half of this one's `logvar`.
+    disentangling-vae has one dense layer for both heads, their units in turn, and starts from He uniform weights and
+    PyTorch's random biases.
+    """
+    shape = _check_square(image_shape)
+    latents = check_positive_integer("latents", latents)
+    weights = glorot_normal(seed)
+    image = x = layers.Input(shape, name="image")
+    convolution = functools.partial(layers.Conv2D, 32, 4, strides=2, padding="same", activation="relu")
+    for number in range(1, _HALVINGS[shape[0]] + 1):
+        x = convolution(kernel_initializer=weights(), name=f"{name}_conv_{number}")(x)
+    x = layers.Flatten(name=f"{name}_flatten")(x)
+    for number in (1, 2):
+        x = layers.Dense(256, activation="relu", kernel_initializer=weights(), name=f"{name}_dense_{number}")(x)
+    return keras.Model(image, posterior_heads(x, latents, weights, name), name=name)
+
+
+def burgess_decoder(image_shape, latents: int, *, seed: int | None = None, name: str = "decoder") -> keras.Model:
+    """The mirror of `burgess_encoder`: three dense layers and transposed convolutions, from latents to an image.
+
+    Dense 256, 256 and 512, the last as 4×4 maps of 32 channels; transposed convolutions with 4×4 kernels and stride 2,
+    of 32 channels and in the end those of the image: four for 64×64 images, three for 32×32. ReLU between, no
+    activation at the end.
+
+    Args:
+        image_shape: (64, 64, channels) or (32, 32, channels), 1 to 4 channels.
+        latents: number of latents, at least 1.
+        seed: for reproducible initial weights; None draws from Keras's global generator.
+        name: of the model.
+
+    Returns:
+        A functional `keras.Model` from `latents` (batch, latents) to (batch, height, width, channels), float32 under
+        every dtype policy: for `kerasvae.losses.BernoulliNLL` the logits, for losses of pixels the image.
+
+    Raises:
+        ValueError: for a shape, number of latents or seed that is not allowed.
+
+    Source: Burgess et al. 2018, appendix A, and disentangling-vae, which ends with the sigmoid that `BernoulliNLL` has
+    within itself; see `burgess_encoder`.
+    """
+    shape = _check_square(image_shape)
+    latents = check_positive_integer("latents", latents)
+    weights = glorot_normal(seed)
+    z = x = layers.Input((latents,), name="latents")
+    for number, width in enumerate((256, 256, 32 * 4 * 4), start=1):
+        x = layers.Dense(width, activation="relu", kernel_initializer=weights(), name=f"{name}_dense_{number}")(x)
+    x = layers.Reshape((4, 4, 32), name=f"{name}_reshape")(x)
+    upconvolution = functools.partial(layers.Conv2DTranspose, kernel_size=4, strides=2, padding="same")
+    for number in range(1, _HALVINGS[shape[0]]):
+        x = upconvolution(32, activation="relu", kernel_initializer=weights(), name=f"{name}_upconv_{number}")(x)
+    reconstruction = upconvolution(
+        shape[2], kernel_initializer=weights(), dtype="float32", name=f"{name}_reconstruction"
+    )(x)
+    return keras.Model(z, reconstruction, name=name)
+
+
+def _check_square(image_shape) -> tuple[int, int, int]:
+    """`image_shape` as three ints; ValueError unless one of the sizes that the architecture is published for."""
+    shape = check_image_shape(image_shape)
+    if shape[0] != shape[1] or shape[0] not in _HALVINGS:
+        raise ValueError(
+            f"image_shape must be of 32 x 32 or 64 x 64 pixels for the burgess networks, got {image_shape!r}; resize "
+            "the images, or use the conv or mlp networks"
+        )
+    return shape
