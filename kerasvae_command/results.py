@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from kerasvae_command.experiment import STUDY, add_grid, folder_of
+from kerasvae_command.experiment import STUDY, add_grid, folder, folder_of
 
 
 def add(commands) -> argparse.ArgumentParser:
@@ -19,18 +18,18 @@ def add(commands) -> argparse.ArgumentParser:
     )
     add_grid(parser)
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="of the experiment (default runs/NAME-SCALE-FLAVOUR)"
+        "--out", type=folder, metavar="FOLDER", help="of the experiment (default runs/NAME-SCALE-FLAVOUR)"
     )
     return parser
 
 
 def check(values: dict) -> dict:
-    folder = values["out"] or folder_of(values)
-    if not (folder / STUDY).is_file():
+    experiment = values["out"] or folder_of(values)
+    if not (experiment / STUDY).is_file():
         raise ValueError(
-            f"--out: {str(folder)!r} holds no experiment; run one with `kerasvae experiment {values['name']}`"
+            f"--out: {str(experiment)!r} holds no experiment; run one with `kerasvae experiment {values['name']}`"
         )
-    return {"folder": folder, "name": values["name"]}
+    return {"folder": experiment, "name": values["name"]}
 
 
 def run(values: dict) -> None:

@@ -10,11 +10,13 @@ import shlex
 import sys
 from pathlib import Path
 
+from kerasvae import files
 from kerasvae.cli.data import naming_options
 from kerasvae.cli.results import results
 
 _OPTIONS = {
-    **{name: name for name in ("workers", "chief", "role", "timeout", "rows", "rows_per_device")},
+    **{name: name for name in ("workers", "chief", "role", "timeout", "rows", "rows_per_device", "data_dir")},
+    "manual_dir": "manual_dir",
     "folder": "out",
 }
 
@@ -59,7 +61,8 @@ def experiment(
     # Keras Tuner takes seconds to import.
     from kerasvae import tuning
     from kerasvae.tuning.experiment_progress import GridProgress
-    from kerasvae.tuning.experiment_tables import begin_experiment
+    from kerasvae.tuning.experiment_tables import EXPERIMENT, begin_experiment
+    from kerasvae.tuning.study import only_process
 
     out, grid = Path(out), tuning.grids.GRIDS[name](scale, flavour)
     say = None if quiet else functools.partial(print, flush=True)
@@ -76,8 +79,11 @@ def experiment(
     metric = "mig" if grid[0]["reported"] == "final" else "best_mig"
     display = contextlib.nullcontext() if quiet else GridProgress(out, chosen, numbers, title, metric)
     try:
-        with naming_options(_OPTIONS):
+        with naming_options(_OPTIONS), contextlib.ExitStack() as stack:
             if role != "worker":
+                files.check_writable(out / EXPERIMENT, "folder")
+                # Not that of `search`, which comes too late: another experiment may begin here at the same moment.
+                stack.enter_context(only_process(out, ".experiment.lock"))
                 begin_experiment(out, name, scale, flavour, grid)
             with display:
                 tuning.search(

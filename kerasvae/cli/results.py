@@ -40,6 +40,8 @@ def results(*, folder, name: str, quiet: bool = False) -> list[dict]:
         lines.append(f"{folder / name}.png")
     lines.append(f"{finished} of {len(rows)} rows are finished")
     lines += [f"{status}: rows {tables.ranges(numbers)}" for status, numbers in tables.unfinished(rows).items()]
+    if any(row["status"] == tables.DAMAGED for row in rows):
+        lines.append("damaged rows have no scores.json that can be read: delete their folders and go on with --resume")
     if not quiet:
         print("\n".join(lines))
     return rows

@@ -1,4 +1,4 @@
-"""Callbacks of a row of an experiment: scores in its history, and a file that tells how far it is."""
+"""Callbacks of a row of an experiment: scores in its history, how far it is, and whether its files are whole."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import keras
 
 from kerasvae import files
 from kerasvae.metrics import evaluate
+from kerasvae.tuning.row_files import check_history
 
 PROGRESS = "progress.json"
 # Seconds from one writing of the file to the next.
@@ -118,3 +119,21 @@ def read_progress(folder) -> dict | None:
         return content if isinstance(content["step"], int) and isinstance(content["steps"], int) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+class WholeHistory(keras.callbacks.Callback):
+    """Ends a run whose history has not got every epoch before the step that it goes on from.
+
+    Args:
+        folder, steps, steps_per_epoch: as for `check_history`.
+
+    Raises:
+        DamagedRowError: in `fit`.
+    """
+
+    def __init__(self, folder, steps: int, steps_per_epoch: int):
+        super().__init__()
+        self.folder, self.steps, self.steps_per_epoch = Path(folder), steps, steps_per_epoch
+
+    def on_train_begin(self, logs=None):
+        check_history(self.folder, int(self.model.step.numpy()), self.steps, self.steps_per_epoch)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from kerasvae import files
 from kerasvae.tuning.experiment_callbacks import read_progress
-from kerasvae.tuning.experiments import SCORES
 from kerasvae.tuning.results import ERROR, row_folder, stored_result
+from kerasvae.tuning.row_files import read_scores
 from kerasvae.tuning.rows import check_rows
+from kerasvae.tuning.study import STUDY
 
 EXPERIMENT, TABLE = "experiment.json", "results.csv"
-# Of rows that are finished; the others are begun, failed or missing.
-FINISHED = "finished"
+# Of rows that are finished, and of those whose scores cannot be read; the others are begun, failed or missing.
+FINISHED, DAMAGED = "finished", "damaged"
 
 
 def begin_experiment(folder, name: str, scale: str, flavour: str, rows: list[dict]) -> None:
@@ -26,13 +27,15 @@ def begin_experiment(folder, name: str, scale: str, flavour: str, rows: list[dic
         name, scale, flavour: of the grid, see `kerasvae.tuning.grids`.
         rows: all of the grid, whichever of them are run here.
 
+    A folder whose study was refused before its first row, or never begun, holds no experiment yet.
+
     Raises:
-        ValueError: when the folder holds another experiment.
+        ValueError: when the folder holds another experiment, or its file is damaged.
         OSError: when it cannot be written.
     """
     path, now = Path(folder) / EXPERIMENT, {"name": name, "scale": scale, "flavour": flavour, "rows": rows}
-    if path.is_file():
-        before = files.read_json(path)
+    if path.is_file() and (Path(folder) / STUDY).is_file():
+        before = read_experiment(folder)
         for field in ("name", "scale", "flavour", "rows"):
             if before.get(field) != now[field]:
                 of = "other rows" if field == "rows" else f"{field} {before.get(field)!r} (now {now[field]!r})"
@@ -56,7 +59,7 @@ def read_experiment(folder) -> dict:
         check_rows(experiment["rows"])
         return {field: experiment[field] for field in ("name", "scale", "flavour", "rows")}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"folder: {str(path)!r} is damaged: {error}") from error
+        raise ValueError(f"folder: {str(path)!r} is damaged ({error}); delete it and go on with --resume") from error
 
 
 def experiment_results(folder, rows: list[dict]) -> list[dict]:
@@ -67,17 +70,18 @@ def experiment_results(folder, rows: list[dict]) -> list[dict]:
         rows: of the grid.
 
     Returns:
-        A dictionary a row: `row`, its number from 1; its fields; `status` ("finished", "failed", "begun" or
-        "missing"), `folder`; and of a finished one `mig`, `dci`, `best_mig`, `best_dci`, the steps of these,
-        `reconstruction_loss`, `kl_loss`, `active_latents`, `seconds`, `seconds_training`, `steps_per_second` (of
-        training) and `version_…`.
+        A dictionary a row: `row`, its number from 1; its fields; `status` ("finished", "failed", "begun", "missing", or
+        "damaged": finished, but its `scores.json` cannot be read), `folder`; and of a finished one `mig`, `dci`,
+        `best_mig`, `best_dci`, the steps of these, `reconstruction_loss`, `kl_loss`, `active_latents`, `seconds`,
+        `seconds_training`, `steps_per_second` (of training) and `version_…`.
     """
     results = []
     for number, row in enumerate(rows, start=1):
         path = row_folder(folder, row)
-        result = {"row": number, **row, "status": _status(folder, row), "folder": path.name}
-        if result["status"] == FINISHED:
-            result |= _scores(path, row)
+        report = read_scores(path) if stored_result(folder, row) else None
+        result = {"row": number, **row, "status": _status(folder, row, report), "folder": path.name}
+        if report:
+            result |= _scores(path, row, report)
         results.append(result)
     return results
 
@@ -130,17 +134,18 @@ def row_label(row: dict, fields: list[str]) -> str:
     )
 
 
-def _status(folder, row) -> str:
+def _status(folder, row, report) -> str:
     path = row_folder(folder, row)
-    if stored_result(folder, row) and (path / SCORES).is_file():
+    if report:
         return FINISHED
+    if stored_result(folder, row):
+        return DAMAGED
     if (path / ERROR).is_file():
         return "failed"
     return "begun" if path.is_dir() else "missing"
 
 
-def _scores(path: Path, row: dict) -> dict:
-    report = files.read_json(path / SCORES)
+def _scores(path: Path, row: dict, report: dict) -> dict:
     seconds = (read_progress(path) or {}).get("seconds", report["seconds"])
     training = report["seconds_training"]
     return {

@@ -9,6 +9,7 @@ import importlib.util
 import math
 import numbers
 import platform
+import warnings
 from pathlib import Path
 
 import keras
@@ -18,14 +19,15 @@ from kerasvae import datasets, export, files, metrics, runs
 from kerasvae.callbacks import read_history
 from kerasvae.datasets.sampling import check_changed
 from kerasvae.math import convert_beta
-from kerasvae.tuning.experiment_callbacks import RowProgress, ScoresInHistory
+from kerasvae.tuning.experiment_callbacks import RowProgress, ScoresInHistory, WholeHistory
 from kerasvae.tuning.experiment_models import FRAMEWORKS, NETWORKS, batches, build_model
 from kerasvae.tuning.grids import NONE, augmented_loss
+from kerasvae.tuning.row_files import SCORES, DamagedRowError, check_files, check_history, read_scores
 from kerasvae.tuning.row_groups import train_together
 from kerasvae.tuning.train_and_score import active_latents
 
 FIELDS = tuple(augmented_loss()[0])
-SCORES, ENCODER, PICTURES = "scores.json", "encoder", ("reconstructions.png", "traversals.png", "history.png")
+ENCODER, PICTURES = "encoder", ("reconstructions.png", "traversals.png", "history.png")
 
 
 def _white_object(grid_spacing, square_size, image_size):
@@ -66,7 +68,7 @@ class ExperimentRun:
     final scores, the best during training with their steps, times and versions; pictures of reconstructions, latent
     traversals and the history; `encoder`, the exported encoder, where the backend can write it; and `progress.json`,
     how far it is. A row that was killed goes on from its checkpoint, and its model, history and scores end bit for bit
-    as if it had not been.
+    as if it had not been. One whose files are damaged or gone, so that it could not, begins anew with a UserWarning.
 
     It can be pickled. Its arguments have no influence on results but for the rounding that `rows_per_device` brings, so
     that a study may go on with others.
@@ -171,8 +173,14 @@ class ExperimentRun:
     def __call__(self, row: dict, folder, verbose: int = 0) -> dict:
         # Models of earlier rows would otherwise stay in memory.
         keras.utils.clear_session()
-        folder, data, plan = Path(folder), self._data(row), self._plan(row, folder)
-        model, progress = runs.train(**plan, resume=True, verbose=verbose), plan["callbacks"][0]
+        folder, data = Path(folder), self._data(row)
+        try:
+            model, progress = self._train(row, folder, verbose)
+        except DamagedRowError as error:
+            warnings.warn(f"row {folder.name} begins anew, as {error}", stacklevel=2)
+            for name in (runs.SETTINGS, runs.CHECKPOINT, runs.MODEL, runs.HISTORY, SCORES):
+                (folder / name).unlink(missing_ok=True)
+            model, progress = self._train(row, folder, verbose)
         report = self._report(row, folder, data, model, progress)
         if self.pictures:
             progress.stage("pictures")
@@ -184,8 +192,15 @@ class ExperimentRun:
             "seconds_training": report["seconds_training"],
         }
 
+    def _train(self, row, folder, verbose):
+        plan = self._plan(row, folder)
+        model = runs.train(**plan, resume=True, verbose=verbose)
+        check_history(folder, row["steps"], row["steps"], plan["steps_per_epoch"])
+        return model, plan["callbacks"][0]
+
     def _plan(self, row, folder) -> dict:
-        """What `kerasvae.runs.train` needs to know of a row."""
+        """What `kerasvae.runs.train` needs to know of a row; DamagedRowError where it cannot go on in its folder."""
+        check_files(folder)
         data, every = self._data(row), {"mig": row["mig_every"], "dci": row["dci_every"]}
         epoch = math.gcd(*every.values())
         scores = ScoresInHistory(
@@ -201,14 +216,18 @@ class ExperimentRun:
             "steps_per_epoch": epoch,
             "checkpoint_every": self.checkpoint_every,
             # Progress first, so that the time of the scores is not taken for training.
-            "callbacks": [RowProgress(folder, row["steps"], epoch), scores],
+            "callbacks": [
+                RowProgress(folder, row["steps"], epoch),
+                scores,
+                WholeHistory(folder, row["steps"], epoch),
+            ],
             "settings": row,
         }
 
     def _report(self, row, folder, data, model, progress) -> dict:
         """What `scores.json` holds, from the file where it is there already."""
-        if (folder / SCORES).is_file():
-            return files.read_json(folder / SCORES)
+        if report := read_scores(folder):
+            return report
         progress.stage("scores")
         final = metrics.evaluate(
             model,

@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import platform
+import shutil
 import signal
 import threading
 import time
@@ -54,6 +55,7 @@ class RowHold:
                 while _lock(self.file) is False:
                     time.sleep(0.2)
             os.ftruncate(self.file, 0)
+            _remove_unfinished_files(self.folder)
             self._beat()
         except BaseException:
             os.close(self.file)
@@ -132,6 +134,16 @@ class RowWatch:
             return "free"
         changed, self.text = text != self.text, text
         return "held" if changed else "silent"
+
+
+def _remove_unfinished_files(folder: Path) -> None:
+    """Take away what a holder that was killed had not written to the end; see `kerasvae.files.replacing`."""
+    for pattern in (".partial-*", ".probe-*"):
+        for path in folder.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def machine() -> str:

@@ -19,7 +19,7 @@ from kerasvae.models.images import pipeline_attribute
 from kerasvae.models.vae import VAE
 from kerasvae.tuning.search_space import ask, check_space, ends_of
 from kerasvae.tuning.train_and_score import NETWORKS, arguments_of
-from kerasvae.tuning.trial_callbacks import Diverged, FiniteScores, ModelsUDR, Posteriors
+from kerasvae.tuning.trial_callbacks import Diverged, FiniteScores, ModelsUDR, ObjectiveInLogs, Posteriors
 
 UDR = "udr"
 # The values of β in "Overlooked Implications", for the mean form.
@@ -46,8 +46,9 @@ class HyperVAE(kt.HyperModel):
         one value, for all trials.
 
     A trial whose loss, codes or score are not finite has failed. So has one that runs out of memory, or dies of
-    another error of the backend; Keras Tuner goes on and says nothing, until it gives up after three in a row: look
-    with `check_trials(tuner)`. Anything else that goes wrong would go wrong in every trial, and ends the search.
+    another error of the backend; Keras Tuner goes on and says nothing, until it gives up after three in a row, or as
+    many as its argument `max_consecutive_failed_trials` allows: look with `check_trials(tuner)`. Anything else that
+    goes wrong would go wrong in every trial, and ends the search.
 
     Args:
         data: a data set, with ground-truth factors unless `score` is "udr".
@@ -182,11 +183,14 @@ class HyperVAE(kt.HyperModel):
             raise kt.errors.FatalValueError(
                 f"search takes no data, batch_size or steps_per_epoch: HyperVAE was given them, got {taken or args!r}"
             )
-        if self.seeds is not None and any(_executions(callback) > 1 for callback in callbacks):
+        tuners = [callback.tuner for callback in callbacks if hasattr(callback, "tuner")]
+        if self.seeds is not None and any(getattr(tuner, "executions_per_trial", 1) > 1 for tuner in tuners):
             raise kt.errors.FatalValueError(
                 "executions_per_trial must be 1 unless HyperVAE has seed=None: with a seed it repeats the same run"
             )
         epochs = self.epochs if epochs is None else epochs
+        # Last, as callbacks that were given may log what is tuned for.
+        after = [ObjectiveInLogs(tuner.oracle.objective, self.objective.name) for tuner in tuners]
         with _fatal_errors():
             before = []
             if self.udr_options is not None:
@@ -196,7 +200,7 @@ class HyperVAE(kt.HyperModel):
             return self._train(
                 model,
                 self._values(hp)["objective"],
-                [Diverged(self.data), *before, FiniteScores(), *callbacks],
+                [Diverged(self.data), *before, FiniteScores(), *callbacks, *after],
                 initial_epoch=initial_epoch,
                 epochs=epochs,
                 verbose=verbose,
@@ -346,10 +350,6 @@ def _fatal_errors():
         raise fatal(f"{type(error).__name__}: {error}") from error
 
 
-def _executions(callback) -> int:
-    return getattr(getattr(callback, "tuner", None), "executions_per_trial", 1)
-
-
 def _check_objectives(objectives) -> dict:
     if isinstance(objectives, type):
         objectives = {objectives.__name__: objectives}
@@ -393,7 +393,7 @@ def _check_scores(score, data) -> tuple[dict, dict | None]:
     try:
         tasks = resolve(score)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"score: {error}") from error
+        raise ValueError(f'score: {error}; "udr" needs no factors') from error
     if not len(data.factor_names):
         raise ValueError(f'score must be "udr" for data without factors, got {score!r}')
     return {task.name: (score[task.name] if isinstance(score, dict) else task.function) for task in tasks}, options

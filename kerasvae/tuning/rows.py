@@ -74,9 +74,10 @@ def row_name(row: dict) -> str:
     name = ",".join(f"{field}={_text(row[field])}" for field in sorted(row))
     # Neither separators nor anything that a file system may not like.
     clean = ",".join(f"{field}={UNSAFE.sub('_', _text(row[field]))}" for field in sorted(row))
-    if clean == name and len(name) <= 150:
+    # File systems count bytes, 255 at most; identifiers may be of other letters than English ones.
+    if clean == name and len(name) <= 150 and len(name.encode()) <= 200:
         return name
-    return f"{clean[:140]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{clean.encode()[:140].decode(errors='ignore')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _plain(field, value, where):

@@ -16,7 +16,7 @@ from kerasvae.tuning.row_groups import RowGroups
 from kerasvae.tuning.row_tuner import RowTuner, clear_when_full, without_chief
 from kerasvae.tuning.rows import check_rows, row_name
 from kerasvae.tuning.shared_oracle import SharedRowOracle
-from kerasvae.tuning.study import STUDY, begin_study, only_process
+from kerasvae.tuning.study import STUDY, only_process, study_of
 from kerasvae.tuning.worker import work
 
 
@@ -128,6 +128,8 @@ def search(
     settings = getattr(run, "settings", None) or {}
     files.check_writable(folder / STUDY, "folder")
     if role == "worker":
+        # Or a machine without a data set would have row after row fail.
+        _check_unfinished(run, rows, folder)
         with clear_when_full(folder):
             said = {"verbose": verbose, "console": console, "on_wait": on_wait}
             work(run, rows, folder, oracle, address, settings, timeout=timeout, **said)
@@ -135,12 +137,12 @@ def search(
     with only_process(folder), clear_when_full(folder):
         if chief:
             check_can_listen(address)
-        begin_study(folder, rows, settings)
-        waiting = [row for row in rows if not stored_result(folder, row)]
-        for row in waiting if hasattr(run, "check") else ():
-            run.check(dict(row))
-        if len(waiting) < len(rows):
-            console.print(f"{len(rows) - len(waiting)} of {len(rows)} rows were finished before", highlight=False)
+        study = study_of(folder, rows, settings)
+        waiting = _check_unfinished(run, rows, folder)
+        # Not before: rows that cannot be done would have to stay in the study for ever.
+        files.write_json(folder / STUDY, study)
+        if waiting < len(rows):
+            console.print(f"{len(rows) - waiting} of {len(rows)} rows were finished before", highlight=False)
         write_results(folder / RESULTS, collect(folder, rows))
         with without_chief():
             tuner = RowTuner(run, oracle, folder, rows, verbose, console, timeout, on_wait)
@@ -155,6 +157,14 @@ def search(
     if failed:
         raise FailedRowsError(failed, results, folder)
     return results
+
+
+def _check_unfinished(run, rows, folder) -> int:
+    """Have `run` check the rows that are not finished; their number."""
+    waiting = [row for row in rows if not stored_result(folder, row)]
+    for row in waiting if hasattr(run, "check") else ():
+        run.check(dict(row))
+    return len(waiting)
 
 
 def _check_roles(workers, chief, role, timeout) -> tuple[str, int]:

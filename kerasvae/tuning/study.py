@@ -6,7 +6,6 @@ import contextlib
 import json
 from pathlib import Path
 
-from kerasvae import files
 from kerasvae.tuning.rows import row_name
 
 try:
@@ -18,9 +17,9 @@ STUDY = "study.json"
 
 
 @contextlib.contextmanager
-def only_process(folder: Path):
-    """Hold the folder's lock, which ends with the process; RuntimeError when another has it."""
-    with open(folder / ".lock", "w", encoding="utf-8") as file:
+def only_process(folder: Path, lock: str = ".lock"):
+    """Hold one of the folder's locks, which ends with the process; RuntimeError when another has it."""
+    with open(folder / lock, "w", encoding="utf-8") as file:
         if fcntl:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,8 +28,8 @@ def only_process(folder: Path):
         yield
 
 
-def begin_study(folder: Path, rows: list[dict], settings: dict) -> None:
-    """Write what the study is, or check that it goes on as it began; see `search` for what is raised."""
+def study_of(folder: Path, rows: list[dict], settings: dict) -> dict:
+    """What `study.json` is to hold, checked that it goes on as it began; see `search` for what is raised."""
     settings = json.loads(json.dumps(settings))
     before = _read(folder) or {"rows": [], "settings": settings}
     names = {row_name(row) for row in rows}
@@ -41,7 +40,7 @@ def begin_study(folder: Path, rows: list[dict], settings: dict) -> None:
             f"{_shortened(missing)}. Rows can be added, not taken away: give them too, or choose another folder"
         )
     _check_settings(folder, before["settings"], settings)
-    files.write_json(folder / STUDY, {"rows": rows, "settings": {**before["settings"], **settings}})
+    return {"rows": rows, "settings": {**before["settings"], **settings}}
 
 
 def check_study(folder: Path, rows: list[dict], settings: dict) -> None:

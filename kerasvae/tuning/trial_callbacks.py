@@ -36,6 +36,28 @@ class FiniteScores(keras.callbacks.Callback):
                 raise kt.errors.FailedTrialError(f"{name} is {value} after step {int(self.model.step.numpy())}")
 
 
+class ObjectiveInLogs(keras.callbacks.Callback):
+    """Ends the search after its first epoch if the tuner's objective is not in the logs.
+
+    Keras Tuner would train whole trials and then have them fail.
+
+    Args:
+        objective: of Keras Tuner.
+        own: name of the objective that `HyperVAE` has.
+    """
+
+    def __init__(self, objective, own: str):
+        super().__init__()
+        self.objective, self.own = objective, own
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.objective.has_value(logs or {}):
+            raise kt.errors.FatalValueError(
+                f"objective must be {self.own!r}, which HyperVAE has as its objective, or another of the logs "
+                f"{sorted(logs or {})}, got {self.objective.name!r}"
+            )
+
+
 class Posteriors(keras.callbacks.Callback):
     """Mean codes of images, and the mean KL of each latent, after every epoch."""
 

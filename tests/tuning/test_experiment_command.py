@@ -2,9 +2,11 @@
 
 import csv
 
+import pytest
 from study_processes import ends
 
-from kerasvae import tuning
+from kerasvae import cli, tuning
+from kerasvae.tuning.study import only_process
 
 
 def test_chief_and_workers_from_the_command_line(study):
@@ -36,3 +38,17 @@ def test_chief_and_workers_from_the_command_line(study):
         table = list(csv.DictReader(file))
     assert [row["status"] for row in table] == ["finished"] * 3 + ["missing"] * 37
     assert (study.folder / "augmented_loss.png").is_file()
+
+
+def test_two_experiments_in_one_folder_at_once(tmp_path):
+    with only_process(tmp_path, ".experiment.lock"), pytest.raises(RuntimeError, match="another process is searching"):
+        cli.experiment(name="overlap", scale="small", out=tmp_path, quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == [".experiment.lock"]
+
+
+def test_options_are_named_in_errors_of_data_sets(tmp_path):
+    places = {"out": tmp_path / "out", "manual_dir": str(tmp_path / "none"), "data_dir": str(tmp_path)}
+    with pytest.raises((ValueError, OSError), match=r"^--manual-dir must be a folder"):
+        cli.experiment(name="adversarial", rows=[33], quiet=True, **places)
+    # Nothing was run, so that the same command is not refused for want of --resume.
+    assert not (tmp_path / "out" / "study.json").exists()

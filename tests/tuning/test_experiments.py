@@ -5,6 +5,7 @@ import functools
 import itertools
 import json
 import pickle
+import shutil
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from kerasvae.tuning import experiment_tables, experiments, grids
 from kerasvae.tuning.experiment_callbacks import RowProgress, read_progress
 from kerasvae.tuning.experiment_progress import GridProgress
 from kerasvae.tuning.results import row_folder
+from kerasvae.tuning.row_files import DamagedRowError, read_scores
 
 ROW = {
     **grids.augmented_loss("small")[-1],
@@ -101,17 +103,21 @@ def test_a_row_leaves_everything_in_its_folder(whole):
         assert report["encoder"] == "encoder" and (folder / "encoder").is_dir()
 
 
-@pytest.mark.parametrize("step", [3, 6])
-def test_a_killed_row_ends_as_one_that_was_not(whole, tmp_path, monkeypatch, step):
+def interrupt(folder, step):
     train = kv.runs.train
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
 
         def interrupted(*arguments, callbacks, **options):
             return train(*arguments, callbacks=[*callbacks, StopAtStep(step)], **options)
 
         patch.setattr(kv.runs, "train", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            RUN(ROW, tmp_path)
+            RUN(ROW, folder)
+
+
+@pytest.mark.parametrize("step", [3, 6])
+def test_a_killed_row_ends_as_one_that_was_not(whole, tmp_path, step):
+    interrupt(tmp_path, step)
     spent = read_progress(tmp_path)["seconds"]
     metrics = RUN(ROW, tmp_path)
     folder, expected = whole
@@ -121,6 +127,63 @@ def test_a_killed_row_ends_as_one_that_was_not(whole, tmp_path, monkeypatch, ste
     for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(a, b)
     assert read_progress(tmp_path)["seconds"] > spent
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory, small_networks):
+    folder = tmp_path_factory.mktemp("interrupted")
+    interrupt(folder, 5)
+    return folder
+
+
+def test_a_row_that_lost_its_history_begins_anew(whole, interrupted, tmp_path):
+    folder = shutil.copytree(interrupted, tmp_path / "row")
+    header = (folder / "history.csv").read_text().splitlines()[0]
+    (folder / "history.csv").write_text(header + "\n")
+    with pytest.warns(UserWarning, match="row row begins anew, as .* lacks the epoch that ended with step 2"):
+        metrics = RUN(ROW, folder)
+    assert {**metrics, "seconds_training": 0} == {**whole[1], "seconds_training": 0}
+    assert (folder / "history.csv").read_text() == (whole[0] / "history.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("checkpoint.keras", b"PK", "checkpoint.keras' is not whole"),
+        ("settings.json", b"", "settings.json' cannot be read"),
+        ("settings.json", b"[]", "settings.json' holds no settings"),
+        ("history.csv", b"\xff\n", "history.csv' cannot be read"),
+        ("history.csv", b"step,loss,val_mig\n2,0.5", "history.csv' is cut short"),
+    ],
+)
+def test_damaged_files_are_noticed(interrupted, tmp_path, name, content, said):
+    folder = shutil.copytree(interrupted, tmp_path / "row")
+    RUN._plan(ROW, folder)
+    (folder / name).write_bytes(content)
+    with pytest.raises(DamagedRowError, match=said):
+        RUN._plan(ROW, folder)
+
+
+def test_a_finished_model_needs_its_history(whole, tmp_path):
+    folder = shutil.copytree(whole[0], tmp_path / "row")
+    RUN._train(ROW, folder, 0)
+    (folder / "history.csv").unlink()
+    with pytest.raises(DamagedRowError, match="lacks the epoch that ended with step 2"):
+        RUN._train(ROW, folder, 0)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"final": {"mig": 0.5}, "best": {}}'])
+def test_damaged_scores_are_not_shown(whole, tmp_path, content):
+    folder = tmp_path / "rows" / row_folder("", ROW).name
+    folder.mkdir(parents=True)
+    files.write_json(folder / "result.json", {"row": ROW, "metrics": whole[1], "seconds": 1.0})
+    shutil.copy(whole[0] / "scores.json", folder)
+    assert tuning.experiment_results(tmp_path, [ROW])[0]["status"] == "finished"
+    (folder / "scores.json").write_text(content)
+    results = tuning.experiment_results(tmp_path, [ROW])
+    assert (results[0]["status"], "mig" in results[0]) == ("damaged", False)
+    assert experiment_tables.unfinished(results) == {"damaged": [1]}
+    assert read_scores(folder) is None
 
 
 def test_scores_that_are_there_are_not_computed_again(whole, monkeypatch):
@@ -299,15 +362,21 @@ def test_nothing_to_draw_is_said(tmp_path):
 
 def test_a_folder_holds_one_experiment(tmp_path):
     rows = grids.augmented_loss("small")
+    # Before its first row it can still become another.
+    experiment_tables.begin_experiment(tmp_path, "augmented_loss", "small", "authors", rows)
     experiment_tables.begin_experiment(tmp_path, "augmented_loss", "small", "corrected", rows)
+    (tmp_path / "study.json").touch()
     experiment_tables.begin_experiment(tmp_path, "augmented_loss", "small", "corrected", rows)
     with pytest.raises(ValueError, match="holds an experiment with flavour 'corrected' \\(now 'authors'\\)"):
         experiment_tables.begin_experiment(tmp_path, "augmented_loss", "small", "authors", rows)
     with pytest.raises(ValueError, match="holds an experiment with other rows"):
         experiment_tables.begin_experiment(tmp_path, "augmented_loss", "small", "corrected", rows[1:])
-    (tmp_path / "experiment.json").write_text("{}")
-    with pytest.raises(ValueError, match="is damaged"):
-        tuning.read_experiment(tmp_path)
+    for content in ("{}", "", '{"rows": ['):
+        (tmp_path / "experiment.json").write_text(content)
+        with pytest.raises(ValueError, match=r"is damaged .*; delete it and go on"):
+            tuning.read_experiment(tmp_path)
+        with pytest.raises(ValueError, match=r"is damaged .*; delete it and go on"):
+            experiment_tables.begin_experiment(tmp_path, "augmented_loss", "small", "corrected", rows)
     with pytest.raises(FileNotFoundError, match="holds no experiment"):
         tuning.read_experiment(tmp_path / "none")
 

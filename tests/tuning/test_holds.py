@@ -35,6 +35,15 @@ def test_beats_of_another_machine_are_signs_of_life(tmp_path, monkeypatch, locks
     assert watch.look() == "free"
 
 
+def test_what_a_killed_holder_was_writing_is_taken_away(tmp_path):
+    for name in (".partial-1-checkpoint.keras", ".probe-1-model.keras", "checkpoint.keras"):
+        (tmp_path / name).touch()
+    (tmp_path / ".partial-2-encoder").mkdir()
+    (tmp_path / ".partial-2-encoder" / "weights").touch()
+    with RowHold(tmp_path, 60):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [holds.FILE, "checkpoint.keras"]
+
+
 def test_a_process_that_died_on_this_machine_needs_no_time_out(tmp_path):
     (tmp_path / holds.FILE).write_text(f'{{"machine": "{holds.machine()}", "beat": "1"}}')
     assert RowWatch(tmp_path).look() == "free"

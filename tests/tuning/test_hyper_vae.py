@@ -11,6 +11,7 @@ import kerasvae as kv
 from kerasvae.metrics.udr import udr
 from kerasvae.tuning.check_trials import FailedTrialsError, check_trials
 from kerasvae.tuning.hyper_vae import SEED_DISTANCE, HyperVAE
+from kerasvae.tuning.trial_callbacks import ObjectiveInLogs
 
 
 class OneSquare(kv.datasets.XYSquares):
@@ -212,6 +213,15 @@ def test_what_is_wrong_with_every_trial_ends_the_search(tmp_path):
         search(kt.RandomSearch, hyper, tmp_path, max_trials=2)
     with pytest.raises(kt.errors.FatalValueError, match="executions_per_trial must be 1 unless"):
         search(kt.RandomSearch, hyper, tmp_path, max_trials=2, executions_per_trial=2)
+
+
+def test_an_objective_that_is_not_logged_ends_the_search(tmp_path):
+    hyper, objective = HyperVAE(DATA, kv.BetaVAE, latents=2, **FAST), kt.Objective("val_dci", "max")
+    tuner = kt.RandomSearch(hyper, objective, max_trials=2, directory=str(tmp_path), project_name="study")
+    with pytest.raises(kt.errors.FatalValueError, match=r"objective must be 'val_mig', .*, got 'val_dci'"):
+        tuner.search(verbose=0)
+    # One that is logged is as good as HyperVAE's own.
+    ObjectiveInLogs(objective, "val_mig").on_epoch_end(0, {"val_dci": 0.5})
 
 
 def test_failures_and_errors_of_a_training():

@@ -67,3 +67,6 @@ def test_names_identify_rows_and_fit_file_systems():
     names = [row_name(row) for row in awkward]
     assert len(set(names)) == len(names)
     assert all("/" not in name and len(name) < 200 and name.isascii() for name in names)
+    for fields in ({"β" * 145: 1}, {"β" * 100: 1, "γ" * 60: 2}, {"变" * 80: 1}):
+        assert len(row_name(fields).encode()) <= 200
+    assert row_name({"β": 0.1}) == "β=0.1"

@@ -84,6 +84,22 @@ def test_a_row_whose_folder_was_deleted_is_run_again(tmp_path):
     assert again.seen == [ROWS[1]]
 
 
+@pytest.mark.parametrize("role", [None, "worker"])
+def test_rows_that_cannot_be_done_are_no_part_of_the_study(tmp_path, role):
+    class Checked(Run):
+        def check(self, row):
+            if row["beta"] > 0.1:
+                raise OSError("no such data set")
+
+    # A worker whose machine lacks something must not have every row fail.
+    options = {"role": role, "chief": "127.0.0.1:1"} if role else {}
+    with pytest.raises(OSError, match="no such data set"):
+        search(Checked(), tmp_path, **options)
+    assert not (tmp_path / "study.json").exists() and not (tmp_path / "rows").exists()
+    run = Checked()
+    assert len(search(run, tmp_path, ROWS[:2])) == len(run.seen) == 2
+
+
 @pytest.mark.parametrize("content", ["", '{"row": {"beta"', "null", "{}", '{"row": {}, "metrics": {}, "seconds": 1}'])
 def test_a_damaged_result_is_done_again(tmp_path, content):
     before = search(Run(), tmp_path)
