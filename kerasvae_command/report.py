@@ -11,12 +11,14 @@ from kerasvae_command.options import existing_folder, integer, listed
 # Kept here, too: `kerasvae.analysis.study.published` is not imported before the arguments are right.
 PUBLISHED = ("locatello2019-slides", "dubois2019-poster")
 WITH_RUNS = ("dubois2019-poster",)
-FIELDS = ("study", "dataset", "method", "strength", "strength_name", "seed", "run_id", "status", "metrics")
+FIELDS = ("study", "dataset", "method", "strength", "strength_name", "seed", "run_id", "status")
+LONG = ("metric", "value", "representation")
 
 INPUT = """results:
   A CSV file, with a line a run and a column a metric, or a line a number with columns metric and value; a folder of
   `kerasvae experiment`; JSON, that of disentanglement_lib too. Several are runs of one study; NAME=RESULTS makes one a
-  study of that name. What the columns were taken to mean stands on the page; --column says it where the guess is wrong.
+  study of that name. What the columns were taken to mean stands on the page; --column says it where the guess is wrong,
+  --constant what there is no column of.
 
 examples:
   kerasvae report runs/augmented_loss-small-keras --out report.html
@@ -45,7 +47,16 @@ def add(commands) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FIELD=NAME",
-        help=f"what a field is called in the results: {listed(FIELDS)} (several with commas) or hp.NAME",
+        help=f"what a field is called in the results: {', '.join(FIELDS)}, {', '.join(LONG)}, metrics (several with "
+        "commas) or hp.NAME",
+    )
+    parser.add_argument(
+        "--constant",
+        type=constant,
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help=f"one value for all runs, of a field without a column: {listed(FIELDS)}",
     )
     parser.add_argument(
         "--replicates", type=integer(2), default=2000, metavar="N", help="of the bootstrap (default 2000)"
@@ -84,36 +95,48 @@ def html_file(text) -> Path:
 def column(text) -> tuple[str, str | list[str]]:
     """A type for argparse: a field and what it is called; of metrics a list."""
     field, separator, name = text.partition("=")
-    if not separator or not name or (field not in FIELDS and not field.startswith("hp.")):
-        raise argparse.ArgumentTypeError(f"must be FIELD=NAME, FIELD {listed(FIELDS)} or hp.NAME, got {text!r}")
-    return field, [each for each in name.split(",") if each] if field == "metrics" else name
+    fields = (*FIELDS, *LONG, "metrics")
+    names = [each for each in name.split(",") if each]
+    if not separator or not names or (field not in fields and not (field.startswith("hp.") and field[3:])):
+        raise argparse.ArgumentTypeError(f"must be FIELD=NAME, FIELD {', '.join(fields)} or hp.NAME, got {text!r}")
+    return field, names if field == "metrics" else name
+
+
+def constant(text) -> tuple[str, str]:
+    """A type for argparse: a field and its value."""
+    field, separator, value = text.partition("=")
+    if not separator or not value.strip() or field not in FIELDS:
+        raise argparse.ArgumentTypeError(f"must be FIELD=VALUE, FIELD {listed(FIELDS)}, got {text!r}")
+    return field, value
 
 
 def check(values: dict) -> dict:
-    given, columns = values.pop("results"), values.pop("column")
+    given, columns, constants = (values.pop(name) for name in ("results", "column", "constant"))
     named = [name for name, _ in given if name is not None]
     if named and len(named) < len(given):
         raise ValueError("RESULTS: give all of them a study's name, NAME=RESULTS, or none")
     if len(set(named)) < len(named):
         raise ValueError(f"RESULTS: studies must have different names, got {', '.join(named)}")
-    fields = [field for field, _ in columns]
-    if len(set(fields)) < len(fields):
-        raise ValueError("--column: a field can have one name only")
+    for option, pairs, one in (("--column", columns, "name"), ("--constant", constants, "value")):
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError(f"{option}: a field can have one {one} only")
     mapping = {field: name for field, name in columns if not field.startswith("hp.")}
     if hyper := {field.removeprefix("hp."): name for field, name in columns if field.startswith("hp.")}:
         mapping["hp"] = hyper
     places = [place for _, place in given]
     source = dict(given) if named else places[0] if len(places) == 1 else places
-    return {**values, "source": source, "columns": mapping}
+    return {**values, "source": source, "columns": mapping, "constants": dict(constants)}
 
 
 def run(values: dict) -> None:
     # Without Keras.
+    from kerasvae import files
     from kerasvae.analysis.study.load import load
     from kerasvae.report import write_report
 
     try:
-        table = load(values.pop("source"), values.pop("columns") or None)
+        table = load(values.pop("source"), values.pop("columns") or None, constants=values.pop("constants") or None)
+        files.check_writable(values["out"], "--out")
         path = write_report(table, values.pop("out"), **values)
     except (KeyError, TypeError) as error:  # columns or metrics that are not there
         raise ValueError(error.args[0] if error.args else str(error)) from error

@@ -65,7 +65,12 @@ ANALYSES = [study.metric_correlations, study.loss_correlations, study.total_corr
             study.setting_medians, study.selection_odds, study.transfer, study.downstream_correlations,
             study.compare_methods, study.unsupervised_selection]  # fmt: skip
 steps = {"load": lambda: study.load(path), "describe": lambda: str(study.describe(table))}
-steps |= {each.__name__: lambda each=each: each(table, replicates=args.replicates) for each in ANALYSES}
+# As a report has them: every number that needs no labels, not UDR alone.
+OPTIONS = {study.unsupervised_selection: {"by": None}}
+steps |= {
+    each.__name__: lambda each=each: each(table, replicates=args.replicates, **OPTIONS.get(each, {}))
+    for each in ANALYSES
+}
 shown = rich.table.Table("", "processor", "wall", title=f"{len(rows)} runs, {args.replicates} replicates")
 table, total = None, np.zeros(2)
 with threadpoolctl.threadpool_limits(1):

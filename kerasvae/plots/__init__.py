@@ -24,7 +24,8 @@ from kerasvae.plots.overview import overview
 from kerasvae.plots.reconstructions import reconstructions
 from kerasvae.plots.scores_and_history import history, scores
 from kerasvae.plots.study_curves import learning_curves, performance_profiles, score_scatter, strength_lines
-from kerasvae.plots.study_matrices import correlation_matrices, improvement_matrices
+from kerasvae.plots.study_matrices import correlation_matrices, difference_matrices, improvement_matrices
+from kerasvae.plots.study_replication import replication_scatter
 from kerasvae.plots.study_scores import interval_dots, share_bars, violins
 from kerasvae.plots.study_style import METHOD_COLOURS, method_colours
 from kerasvae.plots.study_total_correlation import total_correlation_lines, total_correlation_scatter
@@ -36,6 +37,7 @@ __all__ = [
     "METHOD_COLOURS",
     "codes_over_factors",
     "correlation_matrices",
+    "difference_matrices",
     "elbo_by_angle",
     "entangled_codes",
     "factor_labels",
@@ -53,6 +55,7 @@ __all__ = [
     "performance_profiles",
     "position_heat_maps",
     "reconstructions",
+    "replication_scatter",
     "score_scatter",
     "scores",
     "scores_by_angle",

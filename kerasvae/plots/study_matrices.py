@@ -52,13 +52,46 @@ def correlation_matrices(
 
     Raises: ValueError, OSError: as all figures.
     """
+    return _matrices(
+        frame, row, column, by, value, letters, labels, title, caption, columns, path,
+        form=lambda number: f"{round(100 * number):d}", scale=Normalize(-1.25, 1.25),
+    )  # fmt: skip
+
+
+def difference_matrices(
+    frame, row="metric_a", column="metric_b", *, by=None, letters="letters", labels=None, title="", caption=None,
+    columns=3, path=None,
+) -> Figure:  # fmt: skip
+    """Differences of correlations × 100 with their sign, a panel a value of `by`: blue above 0, red below.
+
+    Bold where the interval tells the difference from 0; a dash where there is none, as on the diagonal.
+
+    Args:
+        frame: of `kerasvae.analysis.study.published_differences` or `study_differences`: the columns named here,
+            estimate (in -2..2), differs and n.
+        row, column, by, letters, labels, title, caption, columns, path: as `correlation_matrices`.
+
+    Raises: ValueError, OSError: as all figures.
+    """
+    # The strongest colours are for differences that are rarely met: half a correlation.
+    return _matrices(
+        frame, row, column, by, "estimate", letters, labels, title, caption, columns, path,
+        form=lambda number: f"{round(100 * number):+d}".replace("+0", "0"), scale=Normalize(-0.7, 0.7, clip=True),
+        bold="differs",
+    )  # fmt: skip
+
+
+def _matrices(
+    frame, row, column, by, value, letters, labels, title, caption, columns, path, *, form, scale, bold=None
+) -> Figure:
+    """Matrices of numbers; in the column `bold` is true of those that are written so."""
     check_path(path)
     one_of("letters", letters, ("letters", "numerals", "none"))
     panels = values_of(frame, by) if by else [None]
     if not len(frame):
         raise ValueError("frame must have rows to draw, got none")
     shape = max(len(values_of(frame, row)), 2), max(len(values_of(frame, column)), 2)
-    square = letters != "none" and values_of(frame, row) == values_of(frame, column)
+    square = letters != "none" and _is_square(frame, row, column)
     longest = max(len(label(name, labels, 30)) for name in values_of(frame, row))
     columns = min(columns, len(panels))
     width = max(2.6, 0.075 * (longest + 6 * square) + 0.4 * shape[1]) * columns
@@ -67,10 +100,11 @@ def correlation_matrices(
     figure, axes = study_panels(len(panels), columns=columns, width=width, height=height, title=title, caption=caption)
     for place, panel in zip(axes, panels, strict=True):
         part = frame if by is None else frame.select(**{by: panel})
-        down, across, values = part.matrix(row, column, value)
-        _draw(place, values, lambda number: f"{round(100 * number):d}", Normalize(-1.25, 1.25))
+        down, across, values = _laid_out(part, row, column, value)
+        told = None if bold is None else _laid_out(part, row, column, bold)[2] == 1
+        _draw(place, values, form, scale, bold=told)
         names = [label(name, labels, 30) for name in down]
-        if square:
+        if square and down == across:
             short = _short(len(down), letters)
             names = [f"{name} ({mark})" for name, mark in zip(names, short, strict=True)]
             set_ticks(place.xaxis, range(len(across)), short, fontsize=SMALL_SIZE)
@@ -80,6 +114,21 @@ def correlation_matrices(
         set_ticks(place.yaxis, range(len(down)), names, fontsize=SMALL_SIZE)
         heading(place, "" if panel is None else label(panel, labels))
     return written(figure, path)
+
+
+def _is_square(frame, row, column) -> bool:
+    """Whether rows and columns are of the same names; where the diagonal is missing, they come in another order."""
+    return set(values_of(frame, row)) == set(values_of(frame, column))
+
+
+def _laid_out(part, row, column, value):
+    """`Frame.matrix`, the columns in the order of the rows where they have the same names."""
+    down, across, values = part.matrix(row, column, value)
+    if set(down) == set(across):
+        # The first row has all but itself: the first column lacks it, and is in its order.
+        order = [across.index(name) for name in down]
+        across, values = list(down), values[:, order]
+    return down, across, values
 
 
 def improvement_matrices(

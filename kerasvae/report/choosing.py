@@ -8,7 +8,7 @@ from kerasvae.plots.study_scores import interval_dots
 from kerasvae.report import blocks
 from kerasvae.report.claims import of_study
 from kerasvae.report.material import Material
-from kerasvae.report.matrices import COLOURS, matrix_of, published_note, with_published
+from kerasvae.report.matrices import COLOURS, matrix_of, minus_published, published_note, with_published
 from kerasvae.report.studies import by_study
 
 
@@ -24,6 +24,7 @@ def selection(material: Material) -> str:
     else:
         parts += [
             by_study(material, _transfer),
+            minus_published(material, "transfer", moved["datasets"]),
             blocks.notes(moved.notices),
             blocks.tables(material, "transfer", moved),
         ]

@@ -14,6 +14,7 @@ from kerasvae.analysis.study.efficiency import task_label
 from kerasvae.analysis.study.frame import Analysis, Frame
 from kerasvae.analysis.study.losses import loss_correlations
 from kerasvae.analysis.study.medians import setting_medians
+from kerasvae.analysis.study.replication import replication
 from kerasvae.analysis.study.selection import selection_odds
 from kerasvae.analysis.study.table import METHOD_LABELS, ResultsTable
 from kerasvae.analysis.study.total_correlation import total_correlation
@@ -149,4 +150,5 @@ ANALYSES = {
         lambda m: downstream_correlations(m.ok, beside=m.beside, **m.bootstrap),
     ),
     "comparison": ("comparison of methods", lambda m: compare_methods(m.ok, **m.bootstrap)),
+    "replication": ("replication", lambda m: replication(m.ok, **m.bootstrap)),
 }

@@ -12,14 +12,23 @@ from kerasvae.plots.study_total_correlation import total_correlation_lines, tota
 from kerasvae.report import blocks, claims
 from kerasvae.report.claims import of_study
 from kerasvae.report.material import Material
-from kerasvae.report.matrices import COLOURS, matrix_of, no_published, published_note, there, with_published
+from kerasvae.report.matrices import (
+    COLOURS,
+    matrix_of,
+    minus_published,
+    no_published,
+    published_note,
+    there,
+    with_published,
+)
 from kerasvae.report.studies import by_dataset, by_study
 
 
 def agreement(material: Material) -> str:
     """Section 5: correlations of scores, the published ones beside them."""
     found = material.analysis("agreement")
-    return by_study(material, _agreement) + blocks.notes(found.notices) + blocks.tables(material, "agreement", found)
+    parts = [by_study(material, _agreement), minus_published(material, "agreement", found["correlations"])]
+    return "".join(parts) + blocks.notes(found.notices) + blocks.tables(material, "agreement", found)
 
 
 def _agreement(material: Material, study: str) -> str:
@@ -201,7 +210,8 @@ def _tc_claim(found, study, dataset, measure, name):
 def downstream(material: Material) -> str:
     """Section 9: scores against downstream tasks, and learning curves."""
     found = material.analysis("downstream")
-    parts = [by_study(material, _downstream), by_study(material, lambda m, study: by_dataset(m, study, _curves))]
+    parts = [by_study(material, _downstream), minus_published(material, "downstream", found["correlations"])]
+    parts.append(by_study(material, lambda m, study: by_dataset(m, study, _curves)))
     return "".join(parts) + blocks.notes(found.notices) + blocks.tables(material, "downstream", found)
 
 

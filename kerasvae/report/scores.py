@@ -141,7 +141,10 @@ def matters(material: Material) -> str:
     """Section 4: shares of method, strength and seed, and scores against strength."""
     found = material.analysis("shares")
     parts = [by_study(material, _shares), blocks.notes(found.notices), blocks.tables(material, "shares", found)]
-    medians = material.analysis("medians")
+    try:
+        medians = material.analysis("medians")
+    except ValueError as error:  # runs that nothing but their identifier tells apart have shares, but no lines
+        return "".join([*parts, blocks.paragraph(f"Lines by strength are not possible: {error}.", "note")])
     parts.append(by_study(material, lambda m, study: by_dataset(m, study, _lines)))
     parts.append(blocks.table(material, "medians", medians))
     return "".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import warnings
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -33,11 +34,14 @@ def svg_of(figure, alt: str, number: int) -> str:
     buffer = io.StringIO()
     for part in (figure, *figure.axes):
         part.patch.set_visible(False)
-    if len(figure.axes) == 1 and not figure.legends and figure.get_suptitle() == figure.get_supxlabel() == "":
-        _fill(figure, figure.axes[0])
-    # The only way to tell Matplotlib's SVG writer anything; restored at once.
-    with matplotlib.rc_context(_OPTIONS):
-        FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    with warnings.catch_warnings():
+        # The text stays text, which the browser has the letters for.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        if len(figure.axes) == 1 and not figure.legends and figure.get_suptitle() == figure.get_supxlabel() == "":
+            _fill(figure, figure.axes[0])
+        # The only way to tell Matplotlib's SVG writer anything; restored at once.
+        with matplotlib.rc_context(_OPTIONS):
+            FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     opening, text = text.split(">", 1)

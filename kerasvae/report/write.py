@@ -13,7 +13,7 @@ from kerasvae.analysis.study.bootstrap import REPLICATES
 from kerasvae.analysis.study.load import load
 from kerasvae.analysis.study.table import ResultsTable
 from kerasvae.metrics.checks import check_integer, check_seed
-from kerasvae.report import blocks, choosing, gallery, overview, relations, scores
+from kerasvae.report import blocks, choosing, gallery, overview, relations, replication, scores
 from kerasvae.report.material import Material
 from kerasvae.report.page import page
 
@@ -31,6 +31,16 @@ SECTIONS = (
     ("Best, median and worst run", gallery.gallery),
     ("Caveats, settings and tables", overview.caveats),
 )
+# Stands before the gallery where the table holds several studies.
+REPLICATION = ("Replication between studies", replication.replication)
+
+
+def sections_of(table: ResultsTable) -> tuple:
+    """The sections that a table calls for: `SECTIONS`, and of several studies `REPLICATION`."""
+    if len(table.studies) < 2:
+        return SECTIONS
+    before = [function for _, function in SECTIONS].index(gallery.gallery)
+    return (*SECTIONS[:before], REPLICATION, *SECTIONS[before:])
 
 
 def write_report(
@@ -43,7 +53,7 @@ def write_report(
     seed: int = 1,
     images=None,
     date: str | None = None,
-    sections=SECTIONS,
+    sections=None,
     quiet: bool = True,
 ) -> Path:
     """Write the report of a study: one HTML file that needs nothing else, neither scripts nor the network.
@@ -58,7 +68,7 @@ def write_report(
         seed: of the bootstrap, 0..2^32-1. Default 1.
         images: folder with pictures of runs, RUN_ID.png or RUN_ID/*.png, for the gallery. Default: none.
         date: as printed on the page. Default: today.
-        sections: (title, function) of each. Default: all.
+        sections: (title, function) of each. Default: those of `sections_of`.
         quiet: whether not to say on the standard error what is being computed. Default True.
 
     Returns:
@@ -97,7 +107,7 @@ def report_html(
     seed: int = 1,
     images=None,
     date: str | None = None,
-    sections=SECTIONS,
+    sections=None,
     quiet: bool = True,
 ) -> str:
     """The report as text; arguments and errors as `write_report`."""
@@ -122,7 +132,7 @@ def report_html(
             date=date or datetime.date.today().isoformat(),
             working=lambda name: status.update(f"{name} …"),
         )
-        made = []
+        made, sections = [], sections_of(table) if sections is None else sections
         for number, (heading, function) in enumerate(sections, 1):
             status.update(f"section {number} of {len(sections)}: {heading}")
             made.append((heading, section(material, function)))
@@ -131,7 +141,10 @@ def report_html(
 
 def section(material: Material, function) -> str:
     """What a section shows, or why it is not possible."""
+    # Links to tables of a section that fails would lead nowhere.
+    embedded = dict(material.embedded)
     try:
         return function(material) or blocks.paragraph("Nothing to show.", "note")
     except ValueError as error:
+        material.embedded = embedded
         return blocks.paragraph(f"Not possible: {str(error).rstrip('.')}.", "impossible")

@@ -81,6 +81,11 @@ def test_what_the_arguments_mean(sweep):
         (["SWEEP", "--replicates", "1"], "at least 2"),
         (["SWEEP", "--column", "method"], "must be FIELD=NAME"),
         (["SWEEP", "--column", "colour=red"], "must be FIELD=NAME"),
+        (["SWEEP", "--column", "hp.=a"], "must be FIELD=NAME"),
+        (["SWEEP", "--column", "metrics=,"], "must be FIELD=NAME"),
+        (["SWEEP", "--constant", "seed"], "must be FIELD=VALUE"),
+        (["SWEEP", "--constant", "metric=mig"], "must be FIELD=VALUE"),
+        (["SWEEP", "--constant", "seed=1", "--constant", "seed=2"], "one value only"),
         (["SWEEP", "--column", "seed=a", "--column", "seed=b"], "one name only"),
         (["SWEEP", "mine=SWEEP"], "give all of them"),
         (["mine=SWEEP", "mine=SWEEP"], "different names"),
@@ -96,6 +101,21 @@ def test_wrong_arguments(sweep, arguments, words, capsys):
     except SystemExit:
         told = capsys.readouterr().err
     assert words in told
+
+
+def test_constants_and_columns_of_a_long_table(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("beta,what,v,s\n" + "".join(f"{beta},mig,0.{beta}{s},{s}\n" for beta in (1, 4) for s in (1, 2)))
+    given = "--column metric=what --column value=v --column seed=s --constant method=beta_vae --replicates 2".split()
+    report.run(checked(path, "--out", tmp_path / "a.html", *given, "--quiet"))
+    assert "beta_vae: beta 1, 4 (4 runs)." in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_a_place_that_cannot_be_written_is_named_as_the_option(sweep, tmp_path):
+    (tmp_path / "file").write_text("")
+    values = checked(sweep, "--out", tmp_path / "file" / "a.html", *COLUMNS.split())
+    with pytest.raises(OSError, match=r"^--out: cannot write"):
+        report.run(values)
 
 
 def test_a_column_that_is_not_there(sweep, tmp_path):

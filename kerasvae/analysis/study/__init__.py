@@ -11,6 +11,11 @@ from kerasvae.analysis.study.frame import Analysis, Frame
 from kerasvae.analysis.study.learning_curves import learning_curves
 from kerasvae.analysis.study.load import load
 from kerasvae.analysis.study.losses import loss_correlations
+from kerasvae.analysis.study.matrix_differences import (
+    matrix_differences,
+    published_differences,
+    study_differences,
+)
 from kerasvae.analysis.study.medians import setting_medians
 from kerasvae.analysis.study.published import (
     POSTER_UNIT,
@@ -19,6 +24,7 @@ from kerasvae.analysis.study.published import (
     published_tables,
     published_values,
 )
+from kerasvae.analysis.study.replication import replication
 from kerasvae.analysis.study.roles import MetricRole, register_metric, role_of
 from kerasvae.analysis.study.rotated_model import rotated_model
 from kerasvae.analysis.study.rotated_scores import plane_rotation, rotated_scores
@@ -55,19 +61,23 @@ __all__ = [
     "learning_curves",
     "load",
     "loss_correlations",
+    "matrix_differences",
     "metric_correlations",
     "percentile_interval",
     "plane_rotation",
+    "published_differences",
     "published_table",
     "published_tables",
     "published_values",
     "register_metric",
+    "replication",
     "resamples",
     "role_of",
     "rotated_model",
     "rotated_scores",
     "selection_odds",
     "setting_medians",
+    "study_differences",
     "task_label",
     "theorem_1",
     "total_correlation",

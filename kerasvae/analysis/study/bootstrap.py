@@ -169,12 +169,16 @@ class Resamples:
         runs = np.arange(len(self.table))[slice(None) if runs is None else np.asarray(runs)]
         return (self.table.seed_code[runs][:, None] != np.arange(len(self.table.seeds))).astype(np.float64)
 
-    def jackknife(self, statistic: Callable, runs=None):
+    def jackknife(self, statistic: Callable, runs=None, bounds=(-math.inf, math.inf)):
         """A statistic with the interval of the jackknife over seeds, for statistics that duplicates bias (R²).
+
+        Args:
+            statistic, runs: of `replicate`.
+            bounds: of `jackknife_interval`.
 
         Returns:
             estimate, lo, hi as `estimate`: the estimate plus or minus Student's quantile (seeds - 1 degrees of freedom)
-            times the jackknife's standard error.
+            times the jackknife's standard error, cut off at the bounds.
 
         Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", equation 11.5.
         """
@@ -182,7 +186,7 @@ class Resamples:
         left_out = np.asarray(statistic(self.jackknife_weights(runs)), np.float64)
         if not self.possible:
             return point, np.full_like(point, np.nan), np.full_like(point, np.nan)
-        return point, *jackknife_interval(point, left_out)
+        return point, *jackknife_interval(point, left_out, bounds=bounds)
 
 
 def resamples(table: ResultsTable, replicates: int = REPLICATES, seed: int = 1, over: str = "seeds") -> Resamples:
@@ -216,13 +220,18 @@ def percentile_interval(replicates: np.ndarray, confidence: float = CONFIDENCE):
     return at(tail), at(1 - tail)
 
 
-def jackknife_interval(estimate, left_out, confidence: float = CONFIDENCE):
+def jackknife_interval(estimate, left_out, confidence: float = CONFIDENCE, bounds=(-math.inf, math.inf)):
     """Interval of a statistic by what it is without each seed.
+
+    It is symmetric about the estimate, so that it may pass the range of what is estimated, such as 0..1 for a share.
+    What lies beyond is cut off: the true value is not there, so that the interval holds it as often as before. An
+    estimate that is itself beyond (an adjusted share below 0) is an end of the interval.
 
     Args:
         estimate: (...).
         left_out: (..., seeds).
         confidence: in (0, 1). Default 0.95.
+        bounds: pair (low, high), the range of what is estimated. Default: none.
 
     Returns:
         lo, hi: float64 (...), nan for fewer than 3 seeds or where a value is missing.
@@ -236,7 +245,23 @@ def jackknife_interval(estimate, left_out, confidence: float = CONFIDENCE):
     deviations = left_out - left_out.mean(axis=-1, keepdims=True)
     error = np.sqrt((seeds - 1) / seeds * (deviations**2).sum(axis=-1))
     reach = stdtrit(seeds - 1, (1 + confidence) / 2) * error
-    return estimate - reach, estimate + reach
+    lo, hi = (np.clip(end, *bounds) for end in (estimate - reach, estimate + reach))
+    return np.minimum(lo, estimate), np.maximum(hi, estimate)
+
+
+def wilson_interval(share, n: int):
+    """95 % interval of the mean of `n` independent numbers between 0 and 1, by Wilson's score; within 0..1.
+
+    Exact up to the normal approximation where they are 0 or 1; too wide where they lie between, since their variance is
+    then less than share (1 - share).
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+    """
+    share, square = np.asarray(share, np.float64), 1.959963984540054**2 / n
+    middle = (share + square / 2) / (1 + square)
+    reach = np.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
+    # Rounding alone takes the end beyond 0 or 1, or past a share of 0 or 1.
+    return np.minimum(np.clip(middle - reach, 0, 1), share), np.maximum(np.clip(middle + reach, 0, 1), share)
 
 
 def fisher_interval(r, n: int):

@@ -26,8 +26,8 @@ def chances_of(draws, part, runs, metric) -> list[dict]:
         by_seed, best, middle = losing
         count = len(by_seed)
         left_out = (by_seed.sum() - by_seed) / (count - 1) if count > 1 else by_seed
-        ends = jackknife_interval(by_seed.mean(), left_out) if draws.possible else (np.nan, np.nan)
-        lo, hi = (float(np.clip(end, 0, 1)) for end in ends)
+        ends = jackknife_interval(by_seed.mean(), left_out, bounds=(0, 1)) if draws.possible else (np.nan, np.nan)
+        lo, hi = map(float, ends)
         rows.append(
             {
                 "chance": "best setting loses",

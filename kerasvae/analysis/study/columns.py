@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from numbers import Real
-
-import numpy as np
 
 from kerasvae.analysis.study import roles
+from kerasvae.analysis.study.entries import (
+    LONGEST,
+    NO_VALUE,
+    is_nothing,
+    is_numeric,
+    number,
+    plain,
+    readable,
+    whole_number,
+)
+from kerasvae.analysis.study.representations import are_representations, by_representation, metric_name
 from kerasvae.analysis.study.table import FIELDS, STATUSES
 
 LONG = ("representation", "metric", "value")
@@ -17,7 +25,7 @@ SCHEMA = 1
 SYNONYMS = {
     "dataset": ("data_set", "data"),
     "method": ("model", "objective", "framework", "algorithm", "model_name"),
-    "seed": ("random_seed", "model_seed"),
+    "seed": ("random_seed", "model_seed", "random_state"),
     "status": ("state",),
     "strength": ("regularisation", "regularization", "reg_strength"),
 }
@@ -28,6 +36,16 @@ HYPER_PARAMETERS = (
     "architecture networks activation weight_decay"
 ).split()
 PREFIXES = ("hp.", "params_", "params.", "config.", "config/", "hyperparameters/", "hp/")
+# What else comes before names of fields and metrics: of numbers that a trial was given, and of a run's last ones.
+ATTRIBUTES = ("user_attrs_", "user_attrs.", "summary.", "summary/", "metrics.", "metrics/")
+# Columns that programs count and time trials by: kept, but no metrics.
+COUNTERS = (
+    "number trial trial_id trial_number id index level_0 runtime _runtime _step _timestamp step global_step epoch "
+    "best_step created timestamp"
+).split()
+ALL_DATASETS = "all"
+# Unknown columns of numbers above which none is taken for a score: correlations are of all pairs.
+MOST_UNKNOWN = 100
 # What other programs call the four statuses.
 STATUS_WORDS = {
     **{status: status for status in STATUSES},
@@ -36,7 +54,6 @@ STATUS_WORDS = {
     **dict.fromkeys("nan exploded".split(), "diverged"),
     **dict.fromkeys("begun waiting pending missing preempted".split(), "running"),
 }
-NO_VALUE = {"", "na", "n/a", "none", "null", "-", "–", "<na>"}
 
 
 @dataclass
@@ -75,7 +92,7 @@ def understand(columns: dict, mapping=None, constants=None, own_roles=None) -> L
     Raises:
         ValueError: names that are not there, fields that are missing, or values of another kind.
     """
-    columns, notices, fields = dict(columns), [], {}
+    columns, notices, fields = _readable_names(columns), [], {}
     mapping, constants = _checked_mapping(mapping, columns), dict(constants or {})
     chosen = {name: mapping[name] for name in (*FIELDS, *LONG) if name in mapping}
     metrics = {name: columns[there] for name, there in mapping["metrics"].items()} if "metrics" in mapping else None
@@ -88,7 +105,7 @@ def understand(columns: dict, mapping=None, constants=None, own_roles=None) -> L
         if name not in fields and name in rest:
             fields[name] = rest.pop(name)
     for name in [name for name in rest if name.startswith("hp.")]:
-        hyper.setdefault(name[3:], rest.pop(name))
+        _add(hyper, name[3:], name, rest.pop(name))
     length = len(next(iter(columns.values()), ()))
     unknown = [name for name in constants if name not in FIELDS]
     if unknown:
@@ -97,7 +114,7 @@ def understand(columns: dict, mapping=None, constants=None, own_roles=None) -> L
         if name in fields:
             raise ValueError(f"constants[{name!r}]: the table has a column for it")
         fields[name] = [value] * length
-    _guess(fields, rest, notices)
+    _guess(fields, rest, notices, () if metrics is not None else LONG)
     is_long = "metric" in fields and "value" in fields
     if not is_long:
         # An Optuna table has a column "value", of the number that was optimised.
@@ -108,49 +125,29 @@ def understand(columns: dict, mapping=None, constants=None, own_roles=None) -> L
     for name in ("method", "seed"):
         if name not in fields:
             raise ValueError(
-                f"the table has no column {name!r}: say which one it is, load(..., columns={{{name!r}: NAME}}), or "
-                f"give one value for all, load(..., constants={{{name!r}: VALUE}}); there are {_listed(columns)}"
+                f"the table has no column {name!r}: say which one it is, columns={{{name!r}: NAME}} (--column "
+                f"{name}=NAME), or give one value for all, constants={{{name!r}: VALUE}} (--constant {name}=VALUE); "
+                f"there are {_listed(columns)}"
             )
     long = _long_values(fields, length) if is_long else None
     labels = rest
     if not is_long:
+        kinds = rest.pop("representation", None) if are_representations(rest.get("representation", ())) else None
         metrics, labels = _metrics(metrics, rest, own_roles or {}, notices)
-    return Lines(_parsed(fields, length, notices), {name: list(map(plain, values)) for name, values in hyper.items()},
+        if kinds is not None:
+            metrics = by_representation(metrics, kinds)
+    hyper = {name: list(map(plain, values)) for name, values in hyper.items()}
+    return Lines(_parsed(fields, length, notices), hyper,
                  metrics or {}, long, labels, dict(own_roles or {}), notices)  # fmt: skip
 
 
-def number(value):
-    """A float, None for nothing; ValueError for what is neither."""
-    # Before the slow question whether it is a number of any kind: tables have many lines.
-    if value is None or type(value) is float:
-        return value
-    if isinstance(value, Real):
-        return float(value)
-    text = str(value).strip()
-    return None if text.lower() in NO_VALUE else float(text)
-
-
-def plain(value):
-    """A strength or hyper-parameter: float where it is a number, None for nothing, else str."""
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value))
-    try:
-        value = number(value)
-    except ValueError:
-        return str(value).strip()
-    return None if value is None or math.isnan(value) else value
-
-
-def is_numeric(values) -> bool:
-    """Whether all values are numbers or nothing; truth values are not numbers."""
-    for value in values:
-        if isinstance(value, bool | np.bool_):
-            return False
-        try:
-            number(value)
-        except ValueError:
-            return False
-    return True
+def _readable_names(columns):
+    found = {readable(name): values for name, values in columns.items()}
+    if len(found) < len(columns):
+        names = [readable(name) for name in columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"the table has columns of the same name: {_listed(twice)}")
+    return found
 
 
 def _checked_mapping(mapping, columns):
@@ -164,24 +161,44 @@ def _checked_mapping(mapping, columns):
             names = mapping[name]
             if isinstance(names, str):
                 names = [names]
-            mapping[name] = dict(names) if isinstance(names, dict) else {each: each for each in names}
+            names = names if isinstance(names, dict) else {each: each for each in names}
+            mapping[name] = {readable(own): readable(there) for own, there in names.items()}
+        for name in mapping.keys() & {*FIELDS, *LONG}:
+            mapping[name] = readable(mapping[name])
+    taken = {}
     for name, there in mapping.items():
         for each in there.values() if isinstance(there, dict) else [there]:
             if each not in columns:
                 raise ValueError(f"columns[{name!r}]: no column {each!r}; there are {_listed(columns)}")
+            other = taken.setdefault(each, name)
+            if other != name:
+                raise ValueError(f"columns: {each!r} is named for {other!r} and for {name!r}; a column is one of them")
     return mapping
 
 
 def _check_schema(values):
-    for value in set(values or ()):
-        if number(value) is not None and number(value) > SCHEMA:
+    for value in dict.fromkeys(map(str, values or ())):
+        version = number(value) if is_numeric([value]) else SCHEMA + 1
+        if version is not None and not version <= SCHEMA:
             raise ValueError(f"schema: the table is of version {value}, this package reads up to {SCHEMA}: update it")
 
 
-def _guess(fields, rest, notices):
-    """Fields under other names."""
+def _add(hyper, name, column, values):
+    """A hyper-parameter by its short name; by the column's where another, not equal to it, has that already."""
+    if name not in hyper:
+        hyper[name] = values
+    elif list(map(plain, hyper[name])) != list(map(plain, values)):
+        hyper[column] = values
+
+
+def _guess(fields, rest, notices, long):
+    """Fields under other names; those of a long table, `long`, in other letters only."""
     plain_names = {name.lower(): name for name in rest}
-    for prefix in PREFIXES:
+    if long and all(name in fields or name in plain_names for name in ("metric", "value")):
+        for name in long:
+            if name not in fields and name in plain_names:
+                fields[name] = rest.pop(plain_names[name])
+    for prefix in (*PREFIXES, *ATTRIBUTES):
         plain_names |= {
             name[len(prefix) :].lower(): name
             for name in rest
@@ -198,7 +215,7 @@ def _guess(fields, rest, notices):
 def _guess_hyper_parameters(fields, hyper, rest, notices):
     for prefix in PREFIXES:
         for name in [name for name in rest if name.lower().startswith(prefix)]:
-            hyper.setdefault(name[len(prefix) :], rest.pop(name))
+            _add(hyper, name[len(prefix) :], name, rest.pop(name))
     if "strength" not in fields:
         _guess_strength(fields, hyper, rest, notices)
     # "loss" is a setting where it names one, and a metric where it is a number.
@@ -233,34 +250,76 @@ def _long_values(fields, length):
     kinds = fields.pop("representation", [None] * length)
     names = []
     for line, (metric, kind) in enumerate(zip(fields.pop("metric"), kinds, strict=True), start=1):
-        metric, kind = str(metric or "").strip(), str(kind or "").strip() or "mean"
-        if not metric:
-            raise ValueError(f"metric must not be empty: it is in row {line}")
+        metric = "" if is_nothing(metric) else readable(metric)
+        kind = "mean" if is_nothing(kind) else str(kind).strip().lower() or "mean"
+        if not roles.base_name(metric):
+            told = f"be a name, got {metric!r} in" if metric else "not be empty: it is in"
+            raise ValueError(f"metric must {told} row {line}")
         if kind not in ("mean", "sampled"):
             raise ValueError(f'representation must be "mean" or "sampled", got {kind!r} in row {line}')
-        names.append(metric_name(metric) + (roles.SAMPLED if kind == "sampled" and roles.SAMPLED not in metric else ""))
+        names.append(metric_name(f"{metric}@{kind}"))
     return names, _numbers("value", fields.pop("value"))
-
-
-def metric_name(name: str) -> str:
-    """A metric's name as tables hold it: the mean representation goes without saying."""
-    return name.removesuffix("@mean")
 
 
 def _metrics(chosen, rest, own_roles, notices):
     """Columns of metrics, by name, and those that are none."""
     if chosen is not None:
-        return {metric_name(name): _numbers(name, values) for name, values in chosen.items()}, rest
-    metrics, labels = {}, {}
+        return _by_name({name: _numbers(name, values) for name, values in chosen.items()}), rest
+    metrics, labels, unknown, spoilt = {}, {}, [], []
     for name, values in rest.items():
-        known = roles.role_of(name, own_roles).known
-        if known or is_numeric(values):
-            metrics[metric_name(name)] = _numbers(name, values)
+        known = any(roles.role_of(each, own_roles).known for each in (name, _attribute(name)))
+        counts = name.lower() in COUNTERS or name.lower().startswith("unnamed:") or not roles.base_name(name)
+        if (known or not counts) and (known or is_numeric(values)):
+            metrics[name] = _numbers(name, values)
+            unknown += [] if known else [name]
         else:
             labels[name] = values
+            spoilt += _spoilt(name, values)
     if labels:
-        notices.append(f"Kept, but of no meaning to any analysis: {', '.join(labels)}.")
-    return metrics, labels
+        notices.append(f"Kept, but of no meaning to any analysis: {_listed(labels, form=str)}.")
+    notices += spoilt
+    if len(unknown) > MOST_UNKNOWN:
+        labels |= {name: rest[name] for name in unknown}
+        metrics = {name: values for name, values in metrics.items() if name not in labels}
+        notices.append(
+            f"{len(unknown)} columns of numbers have unknown names ({_listed(unknown, 3)}), and more than "
+            f"{MOST_UNKNOWN} are not taken for scores: name those that are, with columns={{'metrics': [...]}}."
+        )
+    return _by_name({_attribute(name): values for name, values in metrics.items()}), labels
+
+
+def _attribute(name):
+    """A metric's name without what a program put before it, where that is a metric's."""
+    for prefix in ATTRIBUTES:
+        if name.lower().startswith(prefix) and roles.role_of(name[len(prefix) :]).known:
+            return name[len(prefix) :]
+    return name
+
+
+def _by_name(metrics):
+    """Metrics as tables call them, none of them twice."""
+    found = {}
+    for name, values in metrics.items():
+        if not roles.base_name(name):
+            raise ValueError(f"columns['metrics'] must be names, got {name!r}")
+        if metric_name(name) in found:
+            raise ValueError(f"two columns are the metric {metric_name(name)!r}: leave one out, or name both otherwise")
+        found[metric_name(name)] = values
+    return found
+
+
+def _spoilt(name, values):
+    """What to say of a column that would be a metric but for a few entries."""
+    others = [(line, value) for line, value in enumerate(values, start=1) if not is_numeric([value])]
+    if not others or 2 * len(others) > len(values) or len(others) + _missing(values) == len(values):
+        return []
+    line, value = others[0]
+    told = f"{len(others)} of {len(values)} entries are no numbers, such as {str(value)!r:.42} in row {line}"
+    return [f"{name:.60} is no metric: {told}."]
+
+
+def _missing(values):
+    return sum(is_nothing(value) or str(value).strip().lower() in NO_VALUE for value in values)
 
 
 def _numbers(name, values):
@@ -268,15 +327,18 @@ def _numbers(name, values):
     for line, value in enumerate(values, start=1):
         try:
             found.append(number(value))
-        except (ValueError, TypeError):
-            raise ValueError(f"{name} must be numbers, got {value!r} in row {line}") from None
+        except (ValueError, TypeError, OverflowError):
+            hint = ": write numbers without commas and per cent signs" if {*",%"} & {*str(value)} else ""
+            raise ValueError(f"{name:.80} must be numbers, got {value!r:.80} in row {line}{hint}") from None
     return found
 
 
 def _parsed(fields, length, notices):
     def text(name, default):
         values = fields.get(name, [default] * length)
-        return [default if value is None or str(value).strip() == "" else str(value).strip() for value in values]
+        # Files are found by the names of runs, which are kept whole.
+        longest = math.inf if name == "run_id" else LONGEST
+        return [default if is_nothing(value) else readable(value, longest) or default for value in values]
 
     parsed = {name: text(name, "") for name in ("study", "strength_name", "run_id")}
     parsed["dataset"] = text("dataset", "data")
@@ -284,17 +346,25 @@ def _parsed(fields, length, notices):
     for line, method in enumerate(parsed["method"], start=1):
         if not method:
             raise ValueError(f"method must not be empty: it is in row {line}")
+    for name in ("method", "dataset"):
+        if odd := sorted({value for value in parsed[name] if value.lower() in NO_VALUE | {"nan"}}):
+            notices.append(f"A {name} is called {' and '.join(map(repr, odd))}: it was taken for a name.")
+    # Numbers of all data sets together are under that name.
+    if ALL_DATASETS in parsed["dataset"]:
+        parsed["dataset"] = [
+            f"{ALL_DATASETS} (data set)" if name == ALL_DATASETS else name for name in parsed["dataset"]
+        ]
+        notices.append(f"The data set {ALL_DATASETS!r} is called '{ALL_DATASETS} (data set)' here.")
+    nowhere = sum(is_nothing(value) or not str(value).strip() for value in fields.get("dataset", ()))
+    if nowhere:
+        notices.append(f"{nowhere} of {length} lines have no dataset: it was called 'data'.")
     parsed["strength"] = [plain(value) for value in fields.get("strength", [None] * length)]
     parsed["seed"] = []
     for line, value in enumerate(fields["seed"], start=1):
-        try:
-            seed = number(value)
-            whole = seed is not None and not isinstance(value, bool) and seed == int(seed)
-        except (ValueError, OverflowError, TypeError):
-            whole = False
-        if not whole:
-            raise ValueError(f"seed must be whole numbers, got {value!r} in row {line}")
-        parsed["seed"].append(int(seed))
+        seed = whole_number(value)
+        if seed is None:
+            raise ValueError(f"seed must be whole numbers, got {value!r:.80} in row {line}; they have up to 18 digits")
+        parsed["seed"].append(seed)
     words, unknown = text("status", "ok"), {}
     parsed["status"] = []
     for word in words:
@@ -308,6 +378,6 @@ def _parsed(fields, length, notices):
     return parsed
 
 
-def _listed(columns) -> str:
-    names = list(map(repr, columns))
-    return ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
+def _listed(columns, most=30, form=repr) -> str:
+    names = [f"{form(name):.60}" for name in columns]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -37,7 +37,7 @@ def compare_methods(
     Args:
         table: runs of any number of studies, which are never pooled.
         metrics: names of scores. Default: all of the mean representation. Lower-is-better ones are turned around for
-            probabilities; the optimality gap is of scores in 0..1.
+            probabilities; the optimality gap is of scores in 0..1, and missing of others.
         replicates, seed, over: of the bootstrap, see `kerasvae.analysis.study.bootstrap.Resamples`; `over` takes effect
             in probabilities of improvement.
 
@@ -136,7 +136,8 @@ def aggregates(values, weights) -> np.ndarray:
             ordered @ kept / (total - 2 * cut),
             ordered @ weights / total,
             (low + high) / 2,
-            np.maximum(1 - ordered, 0) @ weights / total,
+            # Of scores in per cent it would be 0, as if nothing lacked.
+            np.maximum(1 - ordered, 0) @ weights / total if ordered[-1] <= 1.001 else np.full_like(total, np.nan),
         ]
         return np.where(total > 0, np.stack(found), np.nan)
 

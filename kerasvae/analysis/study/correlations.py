@@ -12,10 +12,12 @@ from kerasvae.analysis.study.collapse import collapse_notice, collapsed_runs
 from kerasvae.analysis.study.frame import Analysis, Frame, hundredfold
 from kerasvae.analysis.study.roles import canonical, family
 from kerasvae.analysis.study.table import ResultsTable, plain_dataset
-from kerasvae.analysis.study.weighted import FEWEST_RUNS, spearman_matrix
+from kerasvae.analysis.study.weighted import FEWEST_RUNS, Spearman
 
 # Runs below which correlations are noise, and the share of saturated runs above which they are capped.
 SENSIBLE_RUNS, SATURATED = 30, 0.1
+# Of which all pairs are a matter of minutes and of gigabytes.
+MOST_METRICS = 300
 # Share of pairs with an interval above 0 for "mostly correlated".
 MOSTLY = 0.8
 STRONGEST = (("beta_vae_score", "factor_vae_score"), ("mig", "dci.disentanglement"))
@@ -131,6 +133,8 @@ def check_metrics(table: ResultsTable, metrics, fewest: int, what: str, role="sc
     table.columns(metrics)
     if len(metrics) < fewest:
         raise ValueError(f"{what}: at least {fewest} are needed, the table has {metrics or 'none'}")
+    if len(metrics) > MOST_METRICS:
+        raise ValueError(f"{what}: at most {MOST_METRICS} at a time, got {len(metrics)}: name some with metrics=")
     if len(set(metrics)) < len(metrics):
         raise ValueError(f"metrics must be different, got {metrics}")
     return table, metrics
@@ -158,10 +162,11 @@ def counts_of_pairs(first, second) -> np.ndarray:
 
 def _pairs(draws: Resamples, runs, values, metrics, where):
     """Rows of all pairs, and the correlations in all replicates, None without intervals."""
-    estimate = draws.point(lambda weights: spearman_matrix(values, weights), runs)
+    statistic = Spearman(values)
+    estimate = draws.point(statistic, runs)
     replicated = lo = hi = None
     if draws.possible:
-        replicated = draws.replicate(lambda weights: spearman_matrix(values, weights), runs)
+        replicated = draws.replicate(statistic, runs)
         lo, hi = draws.interval(replicated)
     counts = counts_of_pairs(values, values)
     rows = []

@@ -10,6 +10,7 @@ from kerasvae.analysis.study import roles
 from kerasvae.analysis.study.collapse import collapse_notice
 from kerasvae.analysis.study.frame import Frame
 from kerasvae.analysis.study.losses import with_elbo
+from kerasvae.analysis.study.replication import why_no_replication
 from kerasvae.analysis.study.table import OK, STATUSES, ResultsTable, strength_text, value_order
 
 # Share of runs at a score's largest value above which its order tells little.
@@ -169,6 +170,12 @@ def _metric(table, metric):
     return metric if role.better == "neither" or role.role == "part" else f"{metric} ({role.better} is better)"
 
 
+def _seeds_differ(table) -> bool:
+    """Whether every run of a data set and setting has a seed of its own, as choosing and transfer need."""
+    codes = table.study, table.dataset_code, table.setting_code, table.seed_code
+    return len(set(zip(*(code.tolist() for code in codes), strict=True))) == len(table)
+
+
 def _reasons(table):
     """(section, analysis, why it is not possible or "")."""
     table = table.ok()
@@ -193,17 +200,23 @@ def _reasons(table):
         "datasets": "" if datasets > 1 else "one data set only",
         "downstream": "" if table.metrics_of("downstream") else "no downstream.* metrics",
         "udr": "" if table.find("udr") else "no udr",
+        "replication": why_no_replication(table),
+        "seeds apart": "" if _seeds_differ(table) else "runs of a setting that share a seed",
     }
     analyses = (
         ("1.1", "correlation of scores", "runs", "two scores"),
         ("1.2", "losses against scores", "runs", "scores", "without"),
         ("1.3", "total correlation of mean and sampled codes", "runs", "tc", "strengths"),
         ("1.4", "shares of method, strength and seed", "runs", "scores", "settings", "seeds"),
-        ("1.5", "selection on the same data set", "runs", "scores", "settings", "seeds"),
-        ("1.5", "selection and transfer between data sets", "runs", "scores", "settings", "seeds", "datasets"),
+        ("1.5", "selection on the same data set", "runs", "scores", "settings", "seeds", "seeds apart"),
+        (
+            *("1.5", "selection and transfer between data sets"),
+            *("runs", "scores", "settings", "seeds", "seeds apart", "datasets"),
+        ),
         ("1.6", "downstream tasks", "runs", "scores", "downstream"),
         ("1.7", "comparison of methods", "runs", "scores", "methods"),
         ("1.9", "UDR as a rule of selection", "runs", "scores", "udr"),
+        ("4.1", "replication between studies", "replication"),
     )
     for section, name, *needed in analyses:
         reasons = [needs[need] for need in needed if needs[need]]

@@ -24,7 +24,7 @@ from kerasvae.analysis.study.partial import partial_spearman, without_last
 from kerasvae.analysis.study.published import published_values
 from kerasvae.analysis.study.roles import base_name, canonical, family
 from kerasvae.analysis.study.table import ResultsTable, plain_dataset
-from kerasvae.analysis.study.weighted import spearman_between, weighted_mean
+from kerasvae.analysis.study.weighted import Spearman, patterns, weighted_mean
 
 # Accuracy below which the ratio to it says nothing, in units of chance.
 HARDLY_ABOVE = 1.2
@@ -175,17 +175,7 @@ def _correlations(draws, runs, metrics, tasks, given, where, alive=None):
     third = None if given is None else table.column(given)[runs]
     if alive is not None:
         scores = scores * alive[:, None]
-    complete = third is not None and all(np.isfinite(each).all() for each in (scores, second, third))
-
-    def statistic(weights):
-        if third is None:
-            return spearman_between(scores, second, weights)[None]
-        if complete:
-            # One ranking of everything serves both.
-            joint = spearman_between(np.column_stack([scores, third]), np.column_stack([second, third]), weights)
-            return np.stack([joint[:-1, :-1], without_last(joint)])
-        return np.stack([spearman_between(scores, second, weights), partial_spearman(scores, second, third, weights)])
-
+    statistic = _given(scores, second, third)
     estimate = draws.point(statistic, runs)
     replicated, lo, hi = None, np.full(estimate.shape, np.nan), np.full(estimate.shape, np.nan)
     if draws.possible:
@@ -216,6 +206,45 @@ def _correlations(draws, runs, metrics, tasks, given, where, alive=None):
                 )
         found.append(block)
     return found[0], found[1] if third is not None else [], replicated
+
+
+def _given(scores, tasks, third):
+    """A statistic: correlations and, where there is a third number, those given it, (1 or 2, scores, tasks, ...)."""
+    if third is None:
+        plain = Spearman(scores, tasks)
+        return lambda weights: plain(weights)[None]
+    parts = []
+    for first_runs, firsts in patterns(scores):
+        for second_runs, seconds in patterns(tasks):
+            both = first_runs & second_runs
+            first, second, given = scores[both][:, firsts], tasks[both][:, seconds], third[both]
+            if np.isfinite(given).all():
+                # One ranking serves both.
+                joint = Spearman(np.column_stack([first, given]), np.column_stack([second, given]))
+                parts.append((np.ix_(firsts, seconds), both, _together(joint)))
+            else:
+                parts.append((np.ix_(firsts, seconds), both, _apart(first, second, given)))
+
+    def statistic(weights):
+        found = np.full((2, scores.shape[1], tasks.shape[1], weights.shape[1]), np.nan)
+        for at, both, correlations in parts:
+            found[0][at], found[1][at] = correlations(weights if both.all() else weights[both])
+        return found
+
+    return statistic
+
+
+def _together(joint):
+    def correlations(weights):
+        found = joint(weights)
+        return found[:-1, :-1], without_last(found)
+
+    return correlations
+
+
+def _apart(scores, tasks, third):
+    plain = Spearman(scores, tasks)
+    return lambda weights: (plain(weights), partial_spearman(scores, tasks, third, weights))
 
 
 def _near_chance(draws, runs, where, chance):

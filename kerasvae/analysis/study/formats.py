@@ -6,13 +6,13 @@ Every reader returns `Source`: columns as they stand, and what is known of them.
 from __future__ import annotations
 
 import ast
-import csv
-import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasvae.analysis.study.columns import SCHEMA
+from kerasvae.analysis.study.json_records import records_of, records_of_lines
+from kerasvae.analysis.study.text_files import read_table, read_text
 
 # Of `kerasvae experiment`: columns of results.csv that are no settings of a row.
 EXPERIMENT_METRICS = (
@@ -75,67 +75,60 @@ def read_path(path) -> Source:
     path = Path(path)
     if path.is_dir():
         return read_experiment(path)
-    if not path.is_file():
+    # A pipe, such as a shell's <(command), is read as a file.
+    if not path.is_file() and not path.is_fifo():
         raise FileNotFoundError(f"source: there is no file or folder {str(path)!r}")
     if path.name == "scores.json":
         raise ValueError(f"source: {str(path)!r} is of one run; give the folder of the experiment")
-    if path.suffix.lower() in (".json", ".jsonl"):
+    if Path(path.name.lower().removesuffix(".gz")).suffix in (".json", ".jsonl", ".ndjson"):
         return read_json(path)
     source = read_csv(path)
     return _as_experiment(source) if _is_experiment(source.columns) else source
 
 
 def read_csv(path) -> Source:
-    """A CSV file, its columns separated by commas, semicolons or tabs; a last line that is cut short is left out.
+    """A CSV file as `kerasvae.analysis.study.text_files.read_table` reads it, without a last line that is cut short.
 
     Raises:
-        ValueError: an empty file, a name twice in the header, or a line of another number of fields than the header.
+        ValueError: an empty file, a name twice in the header, a column without a name, or as `read_table`.
     """
     path = Path(path)
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        text = file.read()
     _check_side_file(path)
-    header_line = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header_line.count)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
-    if not rows:
-        raise ValueError(f"source: {str(path)!r} is empty")
-    header, body = [name.strip() for name in rows[0]], rows[1:]
-    twice = sorted({name for name in header if header.count(name) > 1})
+    header, body, notices = read_table(path)
+    twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise ValueError(f"source: {str(path)!r} has columns of the same name: {', '.join(map(repr, twice))}")
-    notices, cut = [], not text.endswith("\n")
-    if body and cut and len(body[-1]) < len(header):
-        body = body[:-1]
-        notices.append(f"Left out: the last line of {path.name}, which is cut short.")
-    elif body and cut:
-        notices.append(f"The last line of {path.name} has no end: its last number may be cut short.")
-    for number, row in enumerate(body, start=2):
-        if len(row) != len(header):
-            raise ValueError(
-                f"source: line {number} of {str(path)!r} has {len(row)} fields, the header {len(header)}: {row[:4]}"
-            )
-    lists = zip(*body, strict=True) if body else ([] for _ in header)
-    # A column of row numbers without a name, as pandas writes it.
-    columns = {name: list(values) for name, values in zip(header, lists, strict=True) if name}
+    lists = [[row[place] for _, row in body] for place in range(len(header))]
+    # The first may be of row numbers, as pandas writes it; at the end spreadsheets leave empty ones.
+    nameless = [place + 1 for place, name in enumerate(header) if not name and place and any(lists[place])]
+    if nameless:
+        raise ValueError(f"source: {str(path)!r} has columns without a name: {', '.join(map(str, nameless))}")
+    columns = {name: values for name, values in zip(header, lists, strict=True) if name}
     return Source(columns, notices=notices)
 
 
 def read_json(path) -> Source:
-    """JSON of one dictionary a run: a list, a line each, columns or rows by number (pandas), or disentanglement_lib's.
+    """JSON of one dictionary a run: a list, a line each, columns or rows (pandas), or disentanglement_lib's.
 
     Raises:
         ValueError: JSON that is damaged, or holds something else.
     """
     path = Path(path)
     _check_side_file(path)
-    text, notices = path.read_text(encoding="utf-8-sig"), []
+    text, notices = read_text(path)
+    if not text.strip():
+        raise ValueError(f"source: {str(path)!r} is empty")
     try:
-        records = _records(json.loads(text))
-    except json.JSONDecodeError:
-        records, notices = _lines_of_json(path, text)
+        records = records_of(json.loads(text))
+    except json.JSONDecodeError as error:
+        records, more = records_of_lines(path, text, error)
+        notices += more
+    except RecursionError:
+        raise ValueError(f"source: {str(path)!r} is no table: its JSON is too deep") from None
     if any(key.startswith(("evaluation_results.", "train_config.")) for record in records for key in record):
-        return from_disentanglement_lib(records)
+        source = from_disentanglement_lib(records)
+        source.notices[:0] = notices
+        return source
     return Source(columns_of(records), notices=notices)
 
 
@@ -145,7 +138,16 @@ def columns_of(records) -> dict:
         if not isinstance(record, dict):
             raise ValueError(f"source[{place}] must be a dictionary, got {record!r:.80}")
     names = list(dict.fromkeys(name for record in records for name in record))
+    check_names(names)
     return {str(name): [record.get(name) for record in records] for name in names}
+
+
+def check_names(names) -> None:
+    """ValueError for two columns of the same name, of which one would hide the other: 1 and "1", too."""
+    texts = list(map(str, names))
+    twice = sorted({name for name in texts if texts.count(name) > 1}) if len(set(texts)) < len(texts) else []
+    if twice:
+        raise ValueError(f"source has columns of the same name: {', '.join(map(repr, twice))}")
 
 
 def read_experiment(folder) -> Source:
@@ -162,7 +164,7 @@ def read_experiment(folder) -> Source:
     if not rows:
         found = sorted(folder.rglob("aggregate/evaluation.json"))
         if found:
-            return from_disentanglement_lib([json.loads(path.read_text(encoding="utf-8")) for path in found])
+            return _library_folder(folder, found)
         raise ValueError(
             f"source: {str(folder)!r} holds no results: there is no results.csv in it, no rows/, and no "
             "aggregate/evaluation.json below it"
@@ -174,8 +176,23 @@ def read_experiment(folder) -> Source:
             notices.append(f"Left out: rows/{path.name}, of which no settings can be read.")
         else:
             records.append(record)
+    if not records:
+        raise ValueError(f"source: {str(folder)!r} holds no results: no settings can be read of any folder in rows/")
     source = Source(columns_of(records), notices=notices)
     return _as_experiment(source) if _is_experiment(source.columns) else source
+
+
+def _library_folder(folder, paths) -> Source:
+    """The evaluations in a folder of disentanglement_lib, without those that cannot be read."""
+    records = {path: _json_or_none(path) for path in paths}
+    damaged = [str(path.relative_to(folder)) for path, record in records.items() if record is None]
+    if len(damaged) == len(paths):
+        raise ValueError(f"source: {str(folder)!r} holds no results that can be read: {damaged[0]} is no JSON")
+    source = from_disentanglement_lib([record for record in records.values() if record is not None])
+    if damaged:
+        more = ", ..." if len(damaged) > 5 else ""
+        source.notices.insert(0, f"Left out, as no JSON: {', '.join(damaged[:5])}{more}.")
+    return source
 
 
 def _row_of(path) -> dict | None:
@@ -246,15 +263,16 @@ def from_disentanglement_lib(records) -> Source:
     Source: `disentanglement_lib/utils/aggregate_results.py` and `config/unsupervised_study_v1`. Values of
     configurations are text in gin's notation. What it calls elbo is reconstruction + KL: the negative ELBO.
     """
-    lines, notices = [], []
-    for place, record in enumerate(records):
+    lines, notices, unknown = [], [], []
+    for place, record in enumerate(records, start=1):
         config = {
             key.removeprefix("train_config."): _gin(value)
             for key, value in record.items()
             if key.startswith("train_config.") and value is not None
         }
         if "model.random_seed" not in config:
-            raise ValueError(f"source: record {place + 1} has no train_config.model.random_seed")
+            unknown.append(str(place))
+            continue
         method = config.get("model.name") or str(config.get("model.model", "")).strip("@()")
         name = LIBRARY_STRENGTHS.get(method)
         line = {
@@ -268,10 +286,18 @@ def from_disentanglement_lib(records) -> Source:
             "hp.latent_dim": config.get("encoder.num_latent"),
         }
         lines += [{**line, "metric": metric, "value": value, **kind} for metric, value, kind in _library_values(record)]
+    if len(unknown) == len(records):
+        raise ValueError("source: no record has a train_config.model.random_seed")
+    if unknown:
+        more = ", ..." if len(unknown) > 5 else ""
+        notices.append(
+            f"Left out: {len(unknown)} of {len(records)} records, which have no train_config.model.random_seed: "
+            f"{', '.join(unknown[:5])}{more}."
+        )
     if not lines:
         raise ValueError("source: no record has a known evaluation_results entry")
     # Each evaluation repeats the losses of its model.
-    unique = {tuple(line.items()): line for line in lines}
+    unique = {repr(line): line for line in lines}
     return Source(columns_of(list(unique.values())), notices=notices)
 
 
@@ -304,36 +330,6 @@ def _gin(value):
         return ast.literal_eval(value) if isinstance(value, str) else value
     except (ValueError, SyntaxError):
         return value
-
-
-def _records(value) -> list[dict]:
-    if isinstance(value, dict) and value and all(isinstance(each, dict) for each in value.values()):
-        if all(str(key).isdigit() for key in value):
-            return list(value.values())
-        rows = sorted({row for column in value.values() for row in column}, key=lambda row: (len(row), row))
-        return [{name: column.get(row) for name, column in value.items()} for row in rows]
-    if isinstance(value, dict) and value and all(isinstance(each, list) for each in value.values()):
-        lengths = {len(each) for each in value.values()}
-        if len(lengths) == 1:
-            return [dict(zip(value, line, strict=True)) for line in zip(*value.values(), strict=True)]
-    if isinstance(value, dict):
-        return [value]
-    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
-        return value
-    raise ValueError("source: the JSON must hold a list of dictionaries, or a dictionary of columns")
-
-
-def _lines_of_json(path, text):
-    records, notices, lines = [], [], [line for line in text.splitlines() if line.strip()]
-    for number, line in enumerate(lines, start=1):
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number == len(lines) and number > 1 and not text.endswith("\n"):
-                notices.append(f"Left out: the last line of {path.name}, which is cut short.")
-                break
-            raise ValueError(f"source: {str(path)!r} is no JSON (line {number}: {error.msg})") from None
-    return _records(records), notices
 
 
 def _check_side_file(path) -> None:

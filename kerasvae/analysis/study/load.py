@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from kerasvae.analysis.study import published
 from kerasvae.analysis.study.assembly import assemble, stack
 from kerasvae.analysis.study.columns import understand
-from kerasvae.analysis.study.formats import Source, columns_of, read_path
-from kerasvae.analysis.study.frame import Frame, is_missing
+from kerasvae.analysis.study.entries import is_nothing
+from kerasvae.analysis.study.formats import Source, check_names, columns_of, read_path
+from kerasvae.analysis.study.frame import Frame
+from kerasvae.analysis.study.json_records import names_fields
 from kerasvae.analysis.study.roles import MetricRole
 from kerasvae.analysis.study.table import ResultsTable
 
@@ -52,9 +54,15 @@ def load(source, columns=None, *, constants=None, roles=None, study=None) -> Res
         return source if study is None else load(source.to_wide(), roles={**source.roles, **roles}, study=study)
     options = {"columns": columns, "constants": constants, "roles": roles}
     if isinstance(source, Mapping) and source and not _is_columns(source):
-        return stack(load(each, **options, study=str(name)) for name, each in source.items())
+        if names_fields(source) and not any(isinstance(each, Mapping | os.PathLike) for each in source.values()):
+            name, value = next(pair for pair in source.items() if not _is_column(pair[1]))
+            raise ValueError(
+                "source: a dictionary must hold a list for each column, or a table for each study, got "
+                f"{name}={value!r:.40}; a single run goes into a list, [run]"
+            )
+        return stack(_part(f"study {name!r}", each, study=str(name), **options) for name, each in source.items())
     if isinstance(source, list | tuple) and source and not all(isinstance(each, Mapping) for each in source):
-        return stack(load(each, **options, study=study) for each in source)
+        return stack(_part(f"source[{place}]", each, study=study, **options) for place, each in enumerate(source))
     found = _read(source)
     columns = {**found.mapping, **(columns or {})}
     constants = {**found.constants, **(constants or {})}
@@ -69,6 +77,16 @@ def load(source, columns=None, *, constants=None, roles=None, study=None) -> Res
     return assemble(lines)
 
 
+def _part(name, source, **options) -> ResultsTable:
+    """One of several tables; what is wrong with it is said with its name."""
+    try:
+        table = load(source, **options)
+        return table if len(table) else table._with(notices=(f"{name} holds no runs.",))
+    except (ValueError, TypeError, OSError) as error:
+        kind = next(each for each in (FileNotFoundError, OSError, TypeError, ValueError) if isinstance(error, each))
+        raise kind(f"{name}: {error}") from error
+
+
 def _read(source) -> Source:
     if isinstance(source, str) and source in published.STUDIES:
         return Source(published.runs_of(source))
@@ -77,14 +95,15 @@ def _read(source) -> Source:
     if isinstance(source, Frame):
         return Source({name: source[name].tolist() for name in source.columns})
     if isinstance(source, Mapping):
+        check_names(source)
         columns = {str(name): list(values) for name, values in source.items()}
     elif hasattr(source, "columns") and hasattr(source, "to_dict"):
+        if any(name is not None for name in getattr(getattr(source, "index", None), "names", ())):
+            source = source.reset_index()
+        check_names(source.columns)
         # A pandas DataFrame, where nan is nothing.
         columns = {
-            str(name): [
-                None if is_missing(value) or type(value).__name__ in ("NAType", "NaTType") else value
-                for value in values
-            ]
+            str(name): [None if is_nothing(value) else value for value in values]
             for name, values in source.to_dict("list").items()
         }
     elif isinstance(source, list | tuple):
@@ -110,7 +129,7 @@ def _is_columns(source) -> bool:
 
 
 def _is_column(values) -> bool:
-    if isinstance(values, str | os.PathLike | Mapping | ResultsTable | Frame) or hasattr(values, "to_dict"):
+    if isinstance(values, str | os.PathLike | Mapping | ResultsTable | Frame) or hasattr(values, "columns"):
         return False
     return hasattr(values, "__len__") and not any(isinstance(value, Mapping) for value in values)
 

@@ -10,7 +10,7 @@ from kerasvae.analysis.study.correlations import FORMATS, check_metrics, counts_
 from kerasvae.analysis.study.frame import Analysis, Frame, hundredfold
 from kerasvae.analysis.study.roles import canonical, family
 from kerasvae.analysis.study.table import ResultsTable
-from kerasvae.analysis.study.weighted import FEWEST_RUNS, spearman_between, weighted_ranks
+from kerasvae.analysis.study.weighted import FEWEST_RUNS, Spearman, spearman_between, weighted_ranks
 
 POOLED, WITHIN = "all runs", "within methods"
 _ELBO = "The negative ELBO is"
@@ -127,10 +127,10 @@ def _correlations(draws, table, runs, losses, metrics, where, without=None):
     first, second, methods = table.columns(losses)[runs], table.columns(metrics)[runs], table.method_code[runs]
     if without is not None:
         second = np.where(without[:, None], np.nan, second)
-    own = [place for place, loss in enumerate(losses) if _is_of_method(loss)]
+    own, pooled = [place for place, loss in enumerate(losses) if _is_of_method(loss)], Spearman(first, second)
 
     def statistic(weights):
-        found = spearman_between(first, second, weights)
+        found = pooled(weights)
         for place in own:
             found[place] = _within_methods(first[:, [place]], second, methods, weights)[0]
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasvae.analysis.study.bootstrap import REPLICATES, Resamples, resamples
+from kerasvae.analysis.study.bootstrap import REPLICATES, Resamples, resamples, wilson_interval
 from kerasvae.analysis.study.cells import row_medians, run_cube, values_of
 from kerasvae.analysis.study.correlations import check_metrics
 from kerasvae.analysis.study.frame import Frame
@@ -45,7 +45,8 @@ def selection_odds(
     Args:
         table: runs of any number of studies, which are never pooled.
         metrics: names of scores. Default: all of the mean representation.
-        trials: draw that many trials of every kind instead, as published (10 000). Default None: exact.
+        trials: draw that many trials of every kind instead, as published (10 000), with Wilson's interval of their
+            mean. Default None: exact.
         replicates, seed, over: of the bootstrap, see `kerasvae.analysis.study.bootstrap.Resamples`; `seed` also of the
             trials. `over` "datasets" is not possible here.
 
@@ -146,7 +147,8 @@ class _Choices:
                         totals[place, kind] += worth
                         counts[place, kind] += weight
             with np.errstate(invalid="ignore"):
-                return totals / counts[:, :, None]
+                # Rounding alone takes a probability beyond 1.
+                return np.clip(totals / counts[:, :, None], 0, 1)
 
         numbers = draws.estimate(statistic)
         baseline = self._baselines(kinds)
@@ -253,10 +255,13 @@ class _Choices:
                 continue
             wins = [self._trial(draws, rule, *pairs[draws.integers(len(pairs))]) for _ in range(trials)]
             wins = np.array([win for win in wins if win is not None])
+            if not len(wins):
+                continue
             baseline = self._baselines(kinds)[place]
             for at, ties in enumerate(TIES):
-                mean, reach = wins[:, at].mean(), 1.96 * wins[:, at].std() / np.sqrt(len(wins))
-                found = {"estimate": float(mean), "lo": float(mean - reach), "hi": float(mean + reach), "n": len(wins)}
+                mean = wins[:, at].mean()
+                lo, hi = wilson_interval(mean, len(wins))
+                found = {"estimate": float(mean), "lo": float(lo), "hi": float(hi), "n": len(wins)}
                 yield place, {"ties": ties, **found, "baseline": baseline[at]}
 
     def values(self, target, allowed):

@@ -312,7 +312,8 @@ class ResultsTable:
     def to_long(self) -> Frame:
         """One line a number, as `load` takes it back without any loss.
 
-        A missing number has no line, but a run or a metric without any number has one, empty.
+        A missing number has no line, but a run or a metric without any number has one, empty; a table without runs, or
+        without metrics, has no lines.
         """
         present = np.isfinite(self.values)
         if self.metrics and len(self):

@@ -39,6 +39,11 @@ class Curve:
     def fields(self) -> dict:
         return {"measure": self.measure, "representation": self.representation, "latents": self.latents}
 
+    @property
+    def name(self) -> str:
+        """In words: "mean codes, active latents"."""
+        return f"{self.representation} codes" + (", active latents" if self.latents == "active" else "")
+
 
 def curves_of(table: ResultsTable, measures=MEASURES) -> list[Curve]:
     """The curves that a table has numbers of: sampled, mean, and both of active latents alone."""
@@ -136,6 +141,7 @@ def medians(draws, part: ResultsTable, curves, threshold: float) -> list[dict]:
                         "dataset": dataset,
                         **strength.fields,
                         **curve.fields,
+                        "curve": curve.name,
                         "estimate": float(estimate[d, g]),
                         "lo": float(lo[d, g]),
                         "hi": float(hi[d, g]),

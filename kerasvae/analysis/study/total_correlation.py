@@ -19,7 +19,7 @@ from kerasvae.analysis.study.tc_curves import (
     medians,
     strengths_of,
 )
-from kerasvae.analysis.study.weighted import spearman_between, weighted_mean
+from kerasvae.analysis.study.weighted import Spearman, weighted_mean
 from kerasvae.metrics.checks import check_integer
 from kerasvae.metrics.udr import COLLAPSED
 
@@ -60,9 +60,9 @@ def total_correlation(
         Analysis with the frames
         `curves`: study, dataset, method, strength, rank (from the weakest regularisation, 0), turned (whether the axis
         is: a larger capacity regularises less), measure, representation ("sampled", "mean"), latents ("all",
-        "active"), estimate (median over runs), lo, hi, lower and upper (quartiles: the band), n, below_axis (below
-        1e-4, where the axis ends), active_latents (median), fewer_than_two (runs with fewer than 2 active latents,
-        whose total correlation is 0 by definition);
+        "active"), curve (both in words: "mean codes, active latents"), estimate (median over runs), lo, hi, lower and
+        upper (quartiles: the band), n, below_axis (below 1e-4, where the axis ends), active_latents (median),
+        fewer_than_two (runs with fewer than 2 active latents, whose total correlation is 0 by definition);
         `trends`: study, dataset, method, measure, representation, latents, estimate (Spearman of the rank of
         regularisation with the measure, over runs), lo, hi, n, sign, turned, fewer_than_two (runs that count as 0);
         `over_datasets`: study, method, measure, representation, latents, estimate (the mean), lo, hi, lowest, highest,
@@ -129,7 +129,20 @@ def _analysis(rows, sentences, notices):
     curve, numbers = ["measure", "representation", "latents"], ["estimate", "lo", "hi"]
     columns = {
         "curves": (
-            ["study", "dataset", "method", "strength", "rank", "turned", *curve, *numbers, "lower", "upper", "n"]
+            [
+                "study",
+                "dataset",
+                "method",
+                "strength",
+                "rank",
+                "turned",
+                *curve,
+                "curve",
+                *numbers,
+                "lower",
+                "upper",
+                "n",
+            ]
             + ["below_axis", "active_latents", "fewer_than_two"],
             "Median by strength, nats",
         ),
@@ -227,8 +240,10 @@ def _trends(draws, where, on, methods, curves, ranks, turned, few):
         # What lies below the estimate's rounding is no order.
         values = np.where(np.abs(values) < 1e-12, 0, values)
 
-        def statistic(weights, rank=rank, values=values):
-            return spearman_between(rank, values, weights)[0]
+        ranked = Spearman(rank, values)
+
+        def statistic(weights, ranked=ranked):
+            return ranked(weights)[0]
 
         estimate = draws.point(statistic, runs)
         lo, hi = np.full(estimate.shape, np.nan), np.full(estimate.shape, np.nan)

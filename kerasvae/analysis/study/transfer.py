@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
+from scipy.stats import rankdata
 
 from kerasvae.analysis.study.bootstrap import REPLICATES, percentile_interval, resamples
 from kerasvae.analysis.study.cells import cell_medians, run_cube, values_of
@@ -11,7 +14,7 @@ from kerasvae.analysis.study.frame import Analysis, Frame, hundredfold
 from kerasvae.analysis.study.published import published_values
 from kerasvae.analysis.study.roles import canonical
 from kerasvae.analysis.study.table import ResultsTable, plain_dataset
-from kerasvae.analysis.study.weighted import FEWEST_RUNS, spearman_matrix
+from kerasvae.analysis.study.weighted import FEWEST_RUNS, patterns, spearman_matrix
 from kerasvae.metrics.checks import check_seed
 
 FEW_SETTINGS = 12
@@ -133,9 +136,7 @@ def _correlations(draws, cube, columns, places, over, seed):
         return found.reshape(len(places), cube.shape[1], -1)
 
     def statistic(weights):
-        found = medians(weights)
-        once = np.ones((cube.shape[1], 1))
-        return np.stack([spearman_matrix(found[:, :, each].T, once)[..., 0] for each in range(found.shape[2])], axis=-1)
+        return _spearman(medians(weights))
 
     there = np.stack([np.isfinite(values_of(cube, column)).any(axis=2) for column in columns], axis=1)
     there = there.reshape(len(places), -1).astype(int)
@@ -148,6 +149,44 @@ def _correlations(draws, cube, columns, places, over, seed):
         len(middle), np.full(len(middle), 1 / len(middle)), size=draws.replicates
     )
     return estimate, *percentile_interval(spearman_matrix(middle, drawn.T.astype(np.float32))), counts
+
+
+def _spearman(values):
+    """Spearman's correlation of all pairs of columns in every replicate, pairs with a missing number left out.
+
+    Args:
+        values: float64 (columns, settings, replicates), nan where missing.
+
+    Returns:
+        (columns, columns, replicates), as `spearman_matrix` of each replicate.
+    """
+    found = np.full((len(values), len(values), values.shape[2]), np.nan)
+    present = np.isfinite(values)
+    # Replicates that lack the same medians, as nearly all do, are ranked together.
+    kinds, kind_of = np.unique(np.packbits(present.reshape(-1, values.shape[2]), axis=0), axis=1, return_inverse=True)
+    for kind in range(kinds.shape[1]):
+        replicates = np.flatnonzero(kind_of.ravel() == kind)
+        same = patterns(values[:, :, replicates[0]].T)
+        for (first_runs, firsts), (second_runs, seconds) in itertools.product(same, same):
+            both = first_runs & second_runs
+            if both.sum() >= FEWEST_RUNS:
+                (left, left_lengths), (right, right_lengths) = (
+                    _ranks(values[np.ix_(of, both, replicates)]) for of in (firsts, seconds)
+                )
+                products = np.matmul(left, right.transpose(0, 2, 1))
+                products /= left_lengths[:, :, None] * right_lengths[:, None]
+                found[np.ix_(firsts, seconds, replicates)] = products.transpose(1, 2, 0)
+    np.clip(found, -1, 1, out=found)
+    diagonal = np.arange(len(found))
+    found[diagonal, diagonal] = np.where(np.isfinite(found[diagonal, diagonal]), 1, np.nan)
+    return found
+
+
+def _ranks(values):
+    """Average ranks about their mean, (replicates, columns, settings), and their lengths; nan where all are equal."""
+    ranks = rankdata(values.transpose(2, 0, 1), axis=-1) - (values.shape[1] + 1) / 2
+    lengths = np.sqrt((ranks**2).sum(axis=-1))
+    return ranks, np.where(lengths > 0.1, lengths, np.nan)
 
 
 def _between_datasets(rows, look_up):

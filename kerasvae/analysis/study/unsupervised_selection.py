@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasvae.analysis.study.bootstrap import REPLICATES, Resamples, resamples
+from kerasvae.analysis.study.chosen_runs import BEST_RUN, RULES, Choice, Opponents
 from kerasvae.analysis.study.correlations import check_metrics
 from kerasvae.analysis.study.frame import Analysis, Frame
 from kerasvae.analysis.study.losses import with_elbo
@@ -12,10 +13,8 @@ from kerasvae.analysis.study.over_datasets import mean_rows
 from kerasvae.analysis.study.roles import canonical
 from kerasvae.analysis.study.selection import TIES
 from kerasvae.analysis.study.table import ResultsTable
-from kerasvae.analysis.study.weighted import FEWEST_RUNS, group_medians
+from kerasvae.analysis.study.weighted import FEWEST_RUNS
 
-BEST_RUN, ONE_SEED, SETTING = "best run", "best of one seed", "best setting"
-RULES = (BEST_RUN, ONE_SEED, SETTING)
 POOLED, WITHIN = "all runs", "within methods"
 _PERCENT = dict.fromkeys(
     ("estimate", "lo", "hi", "lowest", "highest", "baseline", "with_labels"), lambda value: f"{100 * value:.1f}"
@@ -83,15 +82,7 @@ def unsupervised_selection(
         estimates, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
         replicated = np.full((*shape, replicates), np.nan, np.float32) if draws.possible else None
         for place, dataset in enumerate(part.datasets):
-            found = [
-                (number, row, each)
-                for first, criterion in enumerate(by)
-                for second, metric in enumerate(metrics)
-                for number, (row, each) in enumerate(
-                    _odds(draws, place, criterion, metric), (first * len(metrics) + second) * len(RULES) * len(TIES)
-                )
-            ]
-            for number, row, each in found:
+            for number, (row, each) in enumerate(_odds(draws, place, by, metrics)):
                 rows["odds"].append({**labels[number], "dataset": dataset, **row})
                 estimates[place, number], baselines[place, number] = row["estimate"], row["baseline"]
                 if each is not None:
@@ -153,97 +144,108 @@ def _notices(part, by):
     return found
 
 
-def _odds(draws: Resamples, place, criterion, metric):
-    """Pairs of a row and the replicates, for every rule and kind of tie; of one data set."""
-    part = draws.table
-    cost, score = (
-        part.role(criterion).sign * part.column(criterion),
-        (part.role(metric).sign or 1) * part.column(metric),
-    )
-    there = (part.dataset_code == place) & np.isfinite(cost) & np.isfinite(score)
-    within = canonical(criterion) == "loss.total"
-    groups = [there & (part.method_code == method) for method in range(len(part.methods))] if within else [there]
-    groups = [np.flatnonzero(group) for group in groups if group.sum() >= FEWEST_RUNS]
-    groups = [group for group in groups if np.ptp(score[group]) > 0]
-    runs = np.sort(np.concatenate(groups)) if groups else np.zeros(0, int)
-    shape = len(RULES), len(TIES)
-    estimate = lo = hi = with_labels = baseline = np.full(shape, np.nan)
+def _odds(draws: Resamples, place, by, metrics):
+    """Pairs of a row and the replicates, for every criterion, score, rule and kind of tie; of one data set."""
+    compared = _Compared(draws.table, np.flatnonzero(draws.table.dataset_code == place), by, metrics)
+    estimate = draws.point(compared, compared.runs)
+    with_labels = draws.point(compared.with_labels, compared.runs)
+    lo = hi = np.full(estimate.shape, np.nan)
     replicated = None
-    if len(runs):
-        places = [np.searchsorted(runs, group) for group in groups]
-        chosen, own = ([_Chosen(part, runs[each], values) for each in places] for values in (cost, score))
-
-        def statistic(weights, chosen=chosen):
-            each = [_worth(choice, score[runs[at]], weights[at]) for choice, at in zip(chosen, places, strict=True)]
-            return np.mean(each, axis=0)
-
-        estimate = draws.point(statistic, runs)
-        with_labels = draws.point(lambda weights: statistic(weights, own), runs)
-        baseline = np.mean([_baselines(score[group]) for group in groups], axis=0)
-        if draws.possible:
-            replicated = draws.replicate(statistic, runs)
-            lo, hi = draws.interval(replicated)
-    for at in np.ndindex(shape):
-        rule, ties = at
-        row = {"estimate": float(estimate[at]), "lo": float(lo[at]), "hi": float(hi[at]), "n": len(runs)}
-        row |= {"baseline": float(baseline[ties]) if len(runs) else np.nan, "with_labels": float(with_labels[at])}
-        row["of"] = WITHIN if within else POOLED
-        yield row, None if replicated is None else replicated[rule, ties]
+    if draws.possible:
+        replicated = draws.replicate(compared, compared.runs)
+        lo, hi = draws.interval(replicated)
+    for at in np.ndindex(estimate.shape):
+        *pair, _, ties = at
+        yield (
+            {
+                "estimate": float(estimate[at]),
+                "lo": float(lo[at]),
+                "hi": float(hi[at]),
+                "n": compared.counts[*pair],
+                "baseline": float(compared.baselines[*pair, ties]),
+                "with_labels": float(with_labels[at]),
+                "of": WITHIN if _is_of_method(by[pair[0]]) else POOLED,
+            },
+            replicated[at] if replicated is not None and compared.counts[*pair] else None,
+        )
 
 
-class _Chosen:
-    """What the rules choose of some runs by their values, the highest being the best.
+def _is_of_method(criterion) -> bool:
+    return canonical(criterion) == "loss.total"
 
-    `ranks` are places among the values, equal ones alike. `of_seeds` (runs,): the share of each run among those tied
-    for the best of its seed, 0 for others. `of_setting` (runs,): whether it is of a setting with the best median,
-    shared among those tied.
+
+class _Compared:
+    """Chances of the runs of a data set that each criterion chooses, by each score: a statistic of weights.
+
+    What runs are drawn, sorted or chosen is the same for many pairs of criterion and score, and done once for them.
+
+    Args:
+        part: runs of a study.
+        runs: those of the data set, indices.
+        by, metrics: names of criteria and of scores.
+
+    Attributes:
+        counts: runs that are compared, (criteria, scores).
+        baselines: chance of a random run against a random run, (criteria, scores, ties).
     """
 
-    def __init__(self, part, runs, values):
-        values = values[runs]
-        self.ranks = np.unique(values, return_inverse=True)[1]
-        seeds, settings = part.seed_code[runs], part.setting_code[runs]
-        best = np.full(len(part.seeds), -1)
-        np.maximum.at(best, seeds, self.ranks)
-        tied = self.ranks == best[seeds]
-        self.of_seeds = tied / np.maximum(np.bincount(seeds, tied, len(part.seeds)), 1)[seeds]
-        medians = group_medians(values, settings, np.ones((len(runs), 1)), len(part.settings))[:, 0]
-        self.of_setting = (medians == np.nanmax(medians))[settings].astype(np.float64)
-        self.settings = settings
+    def __init__(self, part, runs, by, metrics):
+        self.part, self.runs = part, runs
+        self.costs = [part.role(each).sign * part.column(each)[runs] for each in by]
+        self.scores = [(part.role(each).sign or 1) * part.column(each)[runs] for each in metrics]
+        self.counts = np.zeros((len(by), len(metrics)), int)
+        self.baselines = np.full((len(by), len(metrics), len(TIES)), np.nan)
+        # Runs that are compared with each other, by their bytes; pairs that compare them, by score and runs.
+        self._groups, self._pairs, self._opponents, self._choices = {}, {}, {}, {}
+        methods = part.method_code[runs]
+        for first, second in np.ndindex(self.counts.shape):
+            there = np.isfinite(self.costs[first]) & np.isfinite(self.scores[second])
+            within = [there & (methods == each) for each in np.unique(methods)] if _is_of_method(by[first]) else [there]
+            for group in within:
+                if group.sum() >= FEWEST_RUNS and np.ptp(self.scores[second][group]) > 0:
+                    self._groups[group.tobytes()] = np.flatnonzero(group)
+                    self._pairs.setdefault((second, group.tobytes()), []).append(first)
+                    self.counts[first, second] += group.sum()
+        self._sizes = np.zeros(self.counts.shape)
+        for (second, group), firsts in self._pairs.items():
+            score = self.scores[second][self._groups[group]]
+            self._opponents[second, group] = Opponents(score)
+            self._sizes[firsts, second] += 1
+            self.baselines[firsts, second] = np.nan_to_num(self.baselines[firsts, second]) + _baselines(score)
+        with np.errstate(invalid="ignore"):
+            self.baselines /= self._sizes[..., None]
 
+    def __call__(self, weights) -> np.ndarray:
+        """(criteria, scores, rules, ties, replicates), means over methods where they are compared within them."""
+        return self._worth(weights, lambda second, firsts: [("cost", first) for first in firsts])
 
-def _worth(chosen: _Chosen, score, weights):
-    """Chance of each rule's choice against a random run, (rules, ties, replicates)."""
-    order = np.argsort(score, kind="stable")
-    ordered = score[order]
-    counted = np.concatenate([np.zeros((1, weights.shape[1])), np.cumsum(weights[order], axis=0)]).astype(weights.dtype)
-    below, up_to = (counted[np.searchsorted(ordered, score, side)] for side in ("left", "right"))
-    total = counted[-1]
-    # The best of the runs that were drawn at all.
-    best = np.where(weights > 0, chosen.ranks[:, None], -1).max(axis=0)
-    shares = [
-        (chosen.ranks[:, None] == best) * weights,
-        chosen.of_seeds[:, None].astype(weights.dtype) * weights,
-        _equal_settings(chosen, weights),
-    ]
-    found = np.empty((len(RULES), len(TIES), weights.shape[1]))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for at, ties in enumerate(TIES.values()):
-            chances = (below + ties * (up_to - below)) / total
-            for rule, share in enumerate(shares):
-                found[rule, at] = (share * chances).sum(axis=0) / share.sum(axis=0, dtype=np.float64)
-    return found
+    def with_labels(self, weights) -> np.ndarray:
+        """The same where runs are chosen by the score itself."""
+        return self._worth(weights, lambda second, firsts: [("score", second)] * len(firsts))
 
+    def _worth(self, weights, criteria):
+        found = np.zeros((*self.counts.shape, len(RULES), len(TIES), weights.shape[1]))
+        drawn = {group: weights[runs] for group, runs in self._groups.items()}
+        best = {}
+        for (second, group), firsts in self._pairs.items():
+            names = [(*criterion, group) for criterion in criteria(second, firsts)]
+            for name in names:
+                if name not in best:
+                    best[name] = self._choice(*name).best(drawn[group])
+            choices = [self._choice(*name) for name in names]
+            worth = self._opponents[second, group].worth(choices, drawn[group], [best[name] for name in names])
+            found[firsts, second] += worth
+        with np.errstate(invalid="ignore"):
+            return found / self._sizes[..., None, None, None]
 
-def _equal_settings(chosen, weights):
-    """Weights of the runs of the best settings, so that tied settings count alike, however many runs they have."""
-    shares = chosen.of_setting[:, None].astype(weights.dtype) * weights
-    best = np.unique(chosen.settings[chosen.of_setting > 0])
-    if len(best) > 1:
-        for setting in best:
-            members = chosen.settings == setting
-            shares[members] /= np.maximum(shares[members].sum(axis=0), 1)
-    return shares
+    def _choice(self, kind, place, group):
+        key = kind, place, group
+        if key not in self._choices:
+            runs = self._groups[group]
+            seeds, settings = self.part.seed_code[self.runs[runs]], self.part.setting_code[self.runs[runs]]
+            values = (self.costs if kind == "cost" else self.scores)[place][runs]
+            self._choices[key] = Choice(values, seeds, settings)
+        return self._choices[key]
 
 
 def _baselines(score):

@@ -13,6 +13,8 @@ from kerasvae.analysis.study.table import ResultsTable
 from kerasvae.analysis.study.weighted import group_medians, group_sums
 
 SHARES = ("method", "method and strength", "strength", "seed")
+# Of what shares estimate; an adjusted estimate itself may lie beyond.
+BOUNDS = 0.0, 1.0
 ALL_RUNS, ALIVE_RUNS = "all", "not collapsed"
 # Chance of the worst method from which it is worth a sentence.
 WORTH_SAYING = 0.1
@@ -28,8 +30,9 @@ def variance_shares(
     strength is the same between settings; the strength's is the difference, and the seed's is the rest. R² of few seeds
     is too large (noise alone gives (groups - 1) / (runs - 1)), so every share comes adjusted as well, as
     1 - (1 - R²) (runs - 1) / (runs - groups): compare small studies by that one only. Intervals are of the jackknife
-    over seeds, as resampling with replacement adds to R². Several hyper-parameters that vary are taken as part of the
-    strength. Grids that are not balanced are split in the order method, then strength.
+    over seeds, as resampling with replacement adds to R²; they are cut off at 0 and 1, between which a share lies, or
+    at an adjusted estimate beyond. Several hyper-parameters that vary are taken as part of the strength. Grids that are
+    not balanced are split in the order method, then strength.
 
     Args:
         table: runs of any number of studies, which are never pooled.
@@ -158,7 +161,7 @@ def _share_rows(draws, runs, values):
         return shares_of(values, table.method_code[runs], table.setting_code[runs], weights)
 
     if identifiable:
-        estimate, lo, hi = draws.jackknife(statistic, runs)
+        estimate, lo, hi = draws.jackknife(statistic, runs, bounds=BOUNDS)
         left_out = statistic(draws.jackknife_weights(runs))
     else:
         estimate = lo = hi = np.full((2, len(SHARES)), np.nan)
@@ -179,7 +182,9 @@ def _over_datasets(collected, study, datasets):
         row = {"study": study, "metric": metric, "runs": runs, "kind": kind, "share": share, "n": len(there)}
         if there:
             row["estimate"] = float(np.mean([estimate for estimate, _ in there]))
-            lo, hi = jackknife_interval(row["estimate"], np.mean([left_out for _, left_out in there], axis=0))
+            lo, hi = jackknife_interval(
+                row["estimate"], np.mean([left_out for _, left_out in there], axis=0), bounds=BOUNDS
+            )
             row |= {"lo": float(lo), "hi": float(hi)}
         rows.append(row)
     return rows
@@ -208,7 +213,7 @@ def _common_seed(draws, part, runs, metric):
             total = np.where(total > 0, total, np.nan)
             return np.stack([squares[1] / total, (squares[1] - (sizes[1] - 1) * error) / (total + error)])
 
-    estimate, lo, hi = draws.jackknife(statistic, runs)
+    estimate, lo, hi = draws.jackknife(statistic, runs, bounds=BOUNDS)
     return [
         {"kind": kind, "estimate": float(estimate[at]), "lo": float(lo[at]), "hi": float(hi[at]), "n": len(runs)}
         for at, kind in enumerate(("raw", "adjusted"))

@@ -9,6 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 FEWEST_RUNS = 3
+# Different rows of weights up to which ranks are products of matrices; above, running sums take less time.
+_FEW_GROUPS = 100
+# Rows of weights are told apart by weighted sums of their first numbers: whole ones, so that nothing is rounded.
+_TOLD_APART = 32
+_MARKS = np.random.default_rng(0).integers(2**36, size=_TOLD_APART).astype(np.float64)
 
 
 def weighted_mean(values, weights) -> np.ndarray:
@@ -108,55 +113,100 @@ def spearman_matrix(columns, weights) -> np.ndarray:
         (metrics, metrics, replicates) of the dtype of the weights, symmetric; nan where fewer than 3 runs have both, or
         one of the two is constant. The diagonal is 1, or nan.
     """
-    columns = np.asarray(columns, np.float64)
-    return spearman_between(columns, columns, weights, symmetric=True)
+    return Spearman(columns)(weights)
 
 
-def spearman_between(rows, columns, weights, *, symmetric: bool = False) -> np.ndarray:
+def spearman_between(rows, columns, weights) -> np.ndarray:
     """Spearman's correlation of every column of one array with every column of another.
 
     Args:
         rows: float (runs, first metrics), nan where missing.
         columns: float (runs, second metrics).
         weights: (runs, replicates).
-        symmetric: whether the two arrays are the same, so that half the work does. Default False.
 
     Returns:
         (first metrics, second metrics, replicates).
     """
-    rows, columns = np.asarray(rows, np.float64), np.asarray(columns, np.float64)
-    result = np.full((rows.shape[1], columns.shape[1], weights.shape[1]), np.nan, weights.dtype)
-    cache = {}
-    for first_runs, firsts in _patterns(rows):
-        for second_runs, seconds in _patterns(columns):
-            if symmetric and firsts[0] > seconds[0]:
-                continue
-            both = first_runs & second_runs
-            if both.sum() < FEWEST_RUNS:
-                continue
-            key = both.tobytes()
-            part = weights if both.all() else weights[both]
-            if key not in cache:
-                # One pattern of missing numbers is the rule; more are not worth the memory.
-                cache = {key: {}}
-            kinds = ("both", "both") if symmetric else ("rows", "columns")
-            left, left_lengths = _ranks(rows[both], firsts, part, cache[key], kinds[0])
-            right, right_lengths = _ranks(columns[both], seconds, part, cache[key], kinds[1])
-            found = np.matmul(left, right.transpose(0, 2, 1))
-            found /= left_lengths[:, :, None] * right_lengths[:, None, :]
-            found = found.transpose(1, 2, 0)
-            # Rounding alone takes a correlation beyond 1.
-            np.clip(found, -1, 1, out=found)
-            result[np.ix_(firsts, seconds)] = found
-            if symmetric:
-                result[np.ix_(seconds, firsts)] = found.transpose(1, 0, 2)
-    if symmetric:
-        diagonal = np.arange(len(result))
-        result[diagonal, diagonal] = np.where(np.isfinite(result[diagonal, diagonal]), 1, np.nan)
-    return result
+    return Spearman(rows, columns)(weights)
 
 
-def _patterns(columns):
+class Spearman:
+    """Spearman's correlations as a function of the weights, which sorts but once however often it is called.
+
+    Args:
+        rows: float (runs, first metrics), nan where missing.
+        columns: float (runs, second metrics). Default None: the same as `rows`.
+
+    Called with weights, (runs, replicates), it returns what `spearman_between`, or `spearman_matrix`, does.
+    """
+
+    def __init__(self, rows, columns=None):
+        self.symmetric = columns is None
+        self.rows = np.asarray(rows, np.float64)
+        self.columns = self.rows if self.symmetric else np.asarray(columns, np.float64)
+        self.row_patterns, self.column_patterns = patterns(self.rows), patterns(self.columns)
+        self._sorted = {}
+
+    def __call__(self, weights) -> np.ndarray:
+        shape = self.rows.shape[1], self.columns.shape[1], weights.shape[1]
+        result, alike = np.full(shape, np.nan, weights.dtype), _alike(weights)
+        ranked, of_rows, of_columns = {}, 0, 0 if self.symmetric else 1
+        for first_runs, firsts in self.row_patterns:
+            for second_runs, seconds in self.column_patterns:
+                if self.symmetric and firsts[0] > seconds[0]:
+                    continue
+                both = first_runs & second_runs
+                if both.sum() < FEWEST_RUNS:
+                    continue
+                key = both.tobytes()
+                if key not in ranked:
+                    # One pattern of missing numbers is the rule; more are not worth the memory.
+                    ranked = {key: {}}
+                left, left_lengths = self._ranked(both, of_rows, firsts, weights, alike, ranked[key])
+                right, right_lengths = self._ranked(both, of_columns, seconds, weights, alike, ranked[key])
+                found = np.matmul(left, right.transpose(0, 2, 1))
+                found /= left_lengths[:, :, None] * right_lengths[:, None, :]
+                found = found.transpose(1, 2, 0)
+                # Rounding alone takes a correlation beyond 1.
+                np.clip(found, -1, 1, out=found)
+                result[np.ix_(firsts, seconds)] = found
+                if self.symmetric:
+                    result[np.ix_(seconds, firsts)] = found.transpose(1, 0, 2)
+        if self.symmetric:
+            diagonal = np.arange(len(result))
+            result[diagonal, diagonal] = np.where(np.isfinite(result[diagonal, diagonal]), 1, np.nan)
+        return result
+
+    def _ranked(self, runs, which, places, weights, alike, kept):
+        """Ranks times the root of the weights, (replicates, columns, runs), and their lengths; nan for no spread."""
+        if (which, *places) not in kept:
+            if "weights" not in kept:
+                kept["weights"] = weights if runs.all() else weights[runs]
+                kept["roots"] = np.ascontiguousarray(np.sqrt(kept["weights"]).T)
+            ranks = self._ranks(runs, which, places, kept["weights"], alike)
+            ranks *= kept["roots"][:, None]
+            lengths = np.sqrt(np.einsum("ijk,ijk->ij", ranks, ranks))
+            kept[which, *places] = ranks, np.where(lengths > 0.1, lengths, np.nan).astype(ranks.dtype)
+        return kept[which, *places]
+
+    def _ranks(self, runs, which, places, weights, alike):
+        columns = (self.rows, self.columns)[which]
+        ranks = np.empty((weights.shape[1], len(places), len(weights)), weights.dtype)
+        if alike is None:
+            for number, place in enumerate(places):
+                ranks[:, number] = weighted_ranks(columns[runs, place], weights).T
+            return ranks
+        drawn, group = alike
+        key = runs.tobytes(), which, *places, group.tobytes(), weights.dtype
+        if key not in self._sorted:
+            self._sorted[key] = np.concatenate(
+                [_ranks_by_group(columns[runs, place], group[runs], len(drawn), weights.dtype) for place in places]
+            )
+        np.matmul(drawn.T, self._sorted[key].T, out=ranks.reshape(len(ranks), -1))
+        return ranks
+
+
+def patterns(columns):
     """Columns with the same numbers missing: pairs (mask of the runs that are there, places of the columns)."""
     groups = {}
     for place, present in enumerate(np.isfinite(columns).T):
@@ -164,20 +214,32 @@ def _patterns(columns):
     return list(groups.values())
 
 
-def _ranks(columns, places, weights, cache, kind):
-    """Ranks times the root of the weights, (replicates, columns, runs), and their lengths; nan for no spread."""
-    if "roots" not in cache:
-        cache["roots"] = np.sqrt(weights)
-    key = kind, *places
-    if key not in cache:
-        ranks = np.empty((weights.shape[1], len(places), len(weights)), weights.dtype)
-        for number, place in enumerate(places):
-            each = weighted_ranks(columns[:, place], weights)
-            each *= cache["roots"]
-            ranks[:, number] = each.T
-        lengths = np.sqrt(np.einsum("ijk,ijk->ij", ranks, ranks))
-        cache[key] = ranks, np.where(lengths > 0.1, lengths, np.nan).astype(weights.dtype)
-    return cache[key]
+def _alike(weights):
+    """The different rows of weights, (groups, replicates), and each run's group; None for many.
+
+    In a complete grid runs of a seed have the same weights. Their ranks are then a product of matrices, which takes
+    less time than running sums over all runs.
+    """
+    some = weights[:, :_TOLD_APART].astype(np.float64)
+    _, first, group = np.unique(some @ _MARKS[: some.shape[1]], return_index=True, return_inverse=True)
+    if len(first) > _FEW_GROUPS:
+        return None
+    # Groups in the order of the runs are the same whatever the weights.
+    order = np.argsort(first)
+    drawn, group = np.ascontiguousarray(weights[first[order]]), np.argsort(order)[group]
+    return (drawn, group) if np.array_equal(drawn[group], weights) else None
+
+
+def _ranks_by_group(values, group, size, dtype):
+    """What one draw of each group adds to the rank of each run about the mean rank, (runs, groups); halves."""
+    ordered, place = np.unique(values, return_inverse=True)
+    counts = np.bincount(place * size + group, minlength=len(ordered) * size).reshape(-1, size).astype(dtype)
+    counted = np.cumsum(counts, axis=0)
+    total = counted[-1] / 2
+    counts /= 2
+    counted -= counts
+    counted -= total
+    return counted[place]
 
 
 def win_rate(first, first_weights, second, second_weights, ties: float = 0.5) -> np.ndarray:
@@ -196,7 +258,8 @@ def win_rate(first, first_weights, second, second_weights, ties: float = 0.5) ->
     up_to = counted[np.searchsorted(second[order], first, "right")]
     wins = (first_weights * (below + ties * (up_to - below))).sum(axis=0)
     with np.errstate(invalid="ignore"):
-        return wins / (first_weights.sum(axis=0, dtype=np.float64) * counted[-1])
+        # Rounding alone takes a probability beyond 1.
+        return np.clip(wins / (first_weights.sum(axis=0, dtype=np.float64) * counted[-1]), 0, 1)
 
 
 def _present(values, weights):

@@ -2,11 +2,19 @@
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu, spearmanr, t
+from scipy.stats import binomtest, mannwhitneyu, spearmanr, t
 
 from kerasvae.analysis.study import load
-from kerasvae.analysis.study.bootstrap import Resamples, fisher_interval, percentile_interval, resamples
+from kerasvae.analysis.study.bootstrap import (
+    Resamples,
+    fisher_interval,
+    jackknife_interval,
+    percentile_interval,
+    resamples,
+    wilson_interval,
+)
 from kerasvae.analysis.study.weighted import (
+    Spearman,
     group_medians,
     group_sums,
     spearman_between,
@@ -84,6 +92,48 @@ def test_missing_numbers_are_deleted_by_pairs():
             assert matrix[a, b, 1] == pytest.approx(spearmanr(runs[:, a], runs[:, b]).statistic)
 
 
+@pytest.mark.parametrize("digits", [8, 1])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_runs_of_a_seed_are_ranked_together_as_runs_are_one_by_one(digits, missing):
+    # Equal rows of weights take another way than different ones; both must be SciPy's correlation of repeated runs.
+    rows, columns = (RNG.normal(size=(60, count)).round(digits) for count in (2, 3))
+    for each in (rows, columns):
+        each[RNG.random(each.shape) < missing] = np.nan
+    by_seed = RNG.integers(0, 3, (5, 4)).astype(np.float32)[np.arange(60) % 5]
+    different = RNG.integers(0, 3, (300, 4)).astype(np.float32)
+    # Of more kinds of rows than are ranked together.
+    assert len(np.unique(different, axis=0)) <= 81
+    many = RNG.integers(0, 50, (300, 4)).astype(np.float64)
+    assert len(np.unique(many, axis=0)) > 100
+    five = [np.tile(each, (5, 1)) for each in (rows, columns)]
+    for first, second, weights in ((rows, columns, by_seed), (*five, different), (*five, many)):
+        statistic = Spearman(first, second)
+        found = statistic(weights)
+        assert found.dtype == weights.dtype
+        np.testing.assert_array_equal(statistic(weights), found)
+        # Called again with other weights it sorts no more, and forgets nothing.
+        np.testing.assert_allclose(statistic(weights[:, 2:]), found[..., 2:], atol=1e-6)
+        for a, b, place in np.ndindex(found.shape):
+            both = np.isfinite(first[:, a]) & np.isfinite(second[:, b])
+            runs = [repeated(each[both], weights[both], place) for each in (first[:, a], second[:, b])]
+            assert found[a, b, place] == pytest.approx(spearmanr(*runs).statistic, abs=1e-5)
+
+
+def test_a_sorted_column_is_not_taken_for_another():
+    # The same statistic with other groups of equal runs, as the bootstrap, the jackknife and the estimate have them.
+    columns = RNG.normal(size=(40, 2)).round(1)
+    statistic, seeds = Spearman(columns), np.arange(40) % 4
+    for weights in (
+        np.ones((40, 1)),
+        RNG.integers(0, 3, (4, 6)).astype(np.float64)[seeds],
+        (seeds[:, None] != np.arange(4)).astype(np.float64),
+        RNG.integers(0, 3, (8, 6)).astype(np.float64)[np.arange(40) % 8],
+    ):
+        for place in range(weights.shape[1]):
+            runs = repeated(columns, weights, place)
+            assert statistic(weights)[0, 1, place] == pytest.approx(spearmanr(runs).statistic, abs=1e-12)
+
+
 def test_what_cannot_be_told_is_nan():
     columns = np.array([[1.0, 2.0], [1.0, 3.0], [1.0, 4.0]])
     matrix = spearman_matrix(columns, np.ones((3, 1)))[..., 0]
@@ -151,6 +201,26 @@ def test_jackknife_of_a_mean_is_students_interval():
     estimate, lo, hi = resamples(table, 10).jackknife(lambda weights: weighted_mean(values, weights))
     reach = t.ppf(0.975, 7) * values.std(ddof=1) / np.sqrt(8)
     np.testing.assert_allclose([estimate, lo, hi], [values.mean(), values.mean() - reach, values.mean() + reach])
+
+
+def test_jackknife_stays_within_the_range_of_what_it_estimates():
+    left_out = np.array([[0.9, 1.0, 0.95], [0.02, 0.0, 0.01], [0.4, 0.5, 0.45], [-0.2, 0.1, -0.1]])
+    estimate = np.array([0.97, 0.01, 0.45, -0.05])
+    free_lo, free_hi = jackknife_interval(estimate, left_out)
+    lo, hi = jackknife_interval(estimate, left_out, bounds=(0, 1))
+    assert free_hi[0] > 1 and free_lo[1] < 0 and free_lo[3] < -0.05
+    # Cut off, not moved; an estimate beyond the range is an end.
+    np.testing.assert_array_equal(lo, np.minimum(np.maximum(free_lo, 0), estimate))
+    np.testing.assert_array_equal(hi, np.minimum(free_hi, 1))
+    assert lo[3] == -0.05 and (lo <= estimate).all() and (estimate <= hi).all()
+
+
+def test_wilson_interval_is_that_of_scipy_and_stays_within_0_and_1():
+    for wins, n in ((0, 5), (3, 5), (5, 5), (99, 100), (7613, 10_000)):
+        expected = binomtest(wins, n).proportion_ci(method="wilson")
+        np.testing.assert_allclose(wilson_interval(wins / n, n), [expected.low, expected.high], atol=1e-12)
+    lo, hi = wilson_interval(1.0, 20)
+    assert lo < 1 == hi and wilson_interval(0.0, 20)[0] == 0
 
 
 def test_percentiles():

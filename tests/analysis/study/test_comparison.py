@@ -44,13 +44,15 @@ def test_the_interquartile_mean_of_repeated_runs():
 
 def test_mean_median_and_optimality_gap():
     draws = np.random.default_rng(4)
-    values, weights = draws.uniform(0, 1.5, size=9), draws.integers(0, 4, size=(9, 30)).astype(float)
+    values, weights = draws.uniform(0, 1, size=9), draws.integers(0, 4, size=(9, 30)).astype(float)
     _, means, medians, gaps = aggregates(np.append(values, np.nan), np.vstack([weights, np.ones(30)]))
     for place, counts in enumerate(weights.T.astype(int)):
         repeated = np.repeat(values, counts)
         assert means[place] == pytest.approx(repeated.mean())
         assert medians[place] == pytest.approx(np.median(repeated))
-        assert gaps[place] == pytest.approx(np.maximum(1 - repeated, 0).mean())
+        assert gaps[place] == pytest.approx((1 - repeated).mean())
+    # Of scores in per cent there is none.
+    assert np.isnan(aggregates(100 * values, weights)[3]).all()
 
 
 def test_scores_of_runs_together_and_by_data_set():

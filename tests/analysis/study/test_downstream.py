@@ -1,9 +1,12 @@
 """Scores against downstream tasks: closed forms, an independent partial correlation, omissions, published numbers."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.stats import rankdata, spearmanr
 
+from kerasvae.analysis.study.bootstrap import resamples
 from kerasvae.analysis.study.downstream import downstream_correlations
 from kerasvae.analysis.study.efficiency import task_label, with_efficiency
 from kerasvae.analysis.study.learning_curves import learning_curves, terciles
@@ -92,6 +95,37 @@ def test_partial_correlations_of_what_is_given_are_undefined():
     found = partial_spearman(rows, columns, given, np.ones((30, 2), np.float32))[:, 0]
     assert np.isnan(found[0]).all() and np.isfinite(found[1]).all()
     assert np.isnan(partial_spearman(rows, columns, np.ones(30), np.ones((30, 1)))).all()
+
+
+@pytest.mark.parametrize("third", ["whole", "missing too"])
+def test_both_correlations_of_what_is_missing_in_part(third, monkeypatch):
+    lines, rng = runs(datasets=("d",), strengths=4, seeds=6, noise=1), np.random.default_rng(4)
+    for line in lines:
+        for name in ("mig", "sap", "downstream.lr.10", "downstream.lr.100", "downstream.gbt.10"):
+            line[name] = None if rng.random() < 0.15 else round(line[name], 1)
+        line["loss.reconstruction"] = None if third != "whole" and rng.random() < 0.15 else rng.random()
+    table, names = load(lines), ("downstream.lr.10", "downstream.lr.100", "downstream.gbt.10", "downstream.gbt.100")
+
+    def ranked_again(*_):
+        raise AssertionError("where the third number is whole one ranking serves both")
+
+    if third == "whole":
+        monkeypatch.setattr("kerasvae.analysis.study.downstream.partial_spearman", ranked_again)
+    analysis = downstream_correlations(table, ["mig", "sap"], names, **FAST)
+    monkeypatch.undo()
+    for metric, task in itertools.product(("mig", "sap"), names):
+        triples = table.columns([metric, task, "loss.reconstruction"])
+        pairs = triples[np.isfinite(triples[:, :2]).all(axis=1)]
+        row = analysis["correlations"].row(metric=metric, task=task)
+        assert row["n"] == len(pairs) and row["estimate"] == pytest.approx(spearmanr(*pairs.T[:2]).statistic)
+        first, second, given = triples[np.isfinite(triples).all(axis=1)].T
+        row = analysis["given"].row(metric=metric, task=task)
+        expected = np.corrcoef(residuals(first, given), residuals(second, given))[0, 1]
+        assert row["n"] == len(given) and row["estimate"] == pytest.approx(expected, abs=1e-12)
+        weights = resamples(table, **FAST).weights().astype(np.float64)
+        replicated = partial_spearman(triples[:, :1], triples[:, 1:2], triples[:, 2], weights)[0, 0]
+        lo, hi = np.nanquantile(replicated, [0.025, 0.975])
+        assert (row["lo"], row["hi"]) == pytest.approx((lo, hi), abs=1e-5)
 
 
 def test_correlation_that_is_of_the_information_kept_alone_is_gone_given_it():

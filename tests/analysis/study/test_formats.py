@@ -77,7 +77,8 @@ def test_a_study_of_rows(tmp_path):
     with pytest.raises(ValueError, match="no column 'method'"):
         load(tmp_path)
     with pytest.raises(ValueError, match="holds no results"):
-        load(tmp_path.parent / tmp_path.name / "..")
+        (tmp_path / "nothing").mkdir()
+        load(tmp_path / "nothing")
 
 
 def evaluation(method, strength, seed, results, function, representation="mean", **more):

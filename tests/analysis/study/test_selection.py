@@ -108,6 +108,17 @@ def test_trials_agree_with_the_expectation():
         assert other["estimate"] == pytest.approx(row["estimate"], abs=0.06)
 
 
+def test_intervals_of_few_trials_stay_between_0_and_1():
+    value = {"noise": noise(9), "order": lambda dataset, setting, *_: float(setting)}
+    for name, made in value.items():
+        frame = selection_odds(load(runs(made, settings=10)), trials=12, seed=3)
+        assert ((0 <= frame["lo"]) & (frame["lo"] <= frame["estimate"])).all(), name
+        assert ((frame["estimate"] <= frame["hi"]) & (frame["hi"] <= 1)).all(), name
+    # That each of 12 trials was won is no proof that all are.
+    won = frame.select(ties="wins")
+    assert (won["estimate"] == 1).all() and (won["lo"] < 0.8).all() and (won["hi"] == 1).all()
+
+
 def test_opposite_scores():
     table = load(runs(lambda dataset, setting, seed, metric: float(setting if metric == 0 else -setting)))
     frame = selection_odds(table, replicates=2).select(ties="half")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from kerasvae.analysis.study.bootstrap import resamples
 from kerasvae.analysis.study.cells import cell_medians, run_cube
 from kerasvae.analysis.study.load import load
 from kerasvae.analysis.study.transfer import transfer
@@ -45,6 +46,32 @@ def test_correlations_of_medians():
     first = medians[table.datasets.index("dsprites")]
     second = other if table.datasets.index("cars3d") == 1 else None
     assert across["estimate"] == pytest.approx(spearmanr(first, second).statistic)
+
+
+@pytest.mark.parametrize("digits", [8, 0])
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_replicates_are_scipys_correlations_of_medians(digits, missing):
+    draws = np.random.default_rng(3)
+    rows = runs(lambda dataset, setting, *_: round(setting / 4 + draws.normal(), digits), seeds=3)
+    for row in rows:
+        row["sap"] = None if draws.random() < missing else row["sap"]
+    table = load(rows)
+    frame = transfer(table, replicates=40)["all"]
+    weights, cube = resamples(table, 40).weights(), run_cube(table)
+    medians = {metric: cell_medians(cube, table.column(metric), weights) for metric in ("mig", "sap")}
+    for row in frame:
+        pair = [
+            medians[row[f"metric_{end}"]][table.datasets.index(row[f"dataset_{end}"])].astype(np.float64)
+            for end in ("a", "b")
+        ]
+        found = []
+        for replicate in range(40):
+            both = np.transpose([each[:, replicate] for each in pair])
+            both = both[np.isfinite(both).all(axis=1)]
+            spread = len(both) >= 3 and np.ptp(both, axis=0).min() > 0
+            found.append(spearmanr(*both.T).statistic if spread else np.nan)
+        expected = np.nanquantile(found, [0.025, 0.975])
+        assert (row["lo"], row["hi"]) == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_a_monotone_map_transfers_and_a_reversed_one_does_the_opposite():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from kerasvae.analysis.study.bootstrap import resamples
 from kerasvae.analysis.study.load import load
 from kerasvae.analysis.study.losses import loss_correlations
 from kerasvae.analysis.study.udr import add_udr
@@ -58,6 +59,50 @@ def test_rules_are_those_of_an_enumeration(digits):
             assert row["estimate"] == pytest.approx(expected) and row["n"] == 30
             assert row["with_labels"] == pytest.approx(brute_force(table, "mig", "mig", value)[rule])
             assert row["lo"] <= row["hi"]
+
+
+def slow_replicates(table, draws, criterion, metric, tie):
+    """The three rules in every replicate of a table of one data set, run by run in float64; what is missing is out."""
+    cost, score = table.role(criterion).sign * table.column(criterion), table.column(metric)
+    there = np.flatnonzero(np.isfinite(cost) & np.isfinite(score))
+    cost, score, weights = cost[there], score[there], draws.weights(there).astype(np.float64)
+    seeds, settings = table.seed[there], table.setting_code[there]
+    wins = (score[:, None] > score) + tie * (score[:, None] == score)
+    shares = np.zeros(len(there))
+    for seed in np.unique(seeds):
+        tied = (seeds == seed) & (cost == cost[seeds == seed].max())
+        shares[tied] = 1 / tied.sum()
+    medians = {place: np.median(cost[settings == place]) for place in np.unique(settings)}
+    best = [place for place, median in medians.items() if median == max(medians.values())]
+    found = []
+    for drawn in weights.T:
+        chances = wins @ drawn / drawn.sum()
+        of_run = drawn * (cost == cost[drawn > 0].max())
+        of_seed = drawn * shares
+        of_settings = [drawn * (settings == place) for place in best]
+        each = [np.average(chances, weights=weight) for weight in of_settings if weight.sum()]
+        one_seed = np.average(chances, weights=of_seed) if of_seed.sum() else np.nan
+        found.append([np.average(chances, weights=of_run), one_seed, np.mean(each) if each else np.nan])
+    return np.transpose(found)
+
+
+@pytest.mark.parametrize("kind", ["complete", "ties", "missing", "incomplete", "ties and missing"])
+def test_intervals_are_those_of_a_slow_bootstrap(kind):
+    rng = np.random.default_rng(5)
+    lines = runs(datasets=("d",), **{"loss.elbo": lambda line: rng.random()})
+    for line in lines:
+        for name in ("mig", "sap", "udr", "loss.elbo", "loss.reconstruction"):
+            line[name] = round(line[name], 1) if "ties" in kind else line[name]
+            line[name] = None if "missing" in kind and rng.random() < 0.15 else line[name]
+    table = load([line for line in lines if kind != "incomplete" or rng.random() > 0.1])
+    draws, criteria = resamples(table, 80), ["udr", "loss.elbo", "loss.reconstruction"]
+    assert table.complete == (kind != "incomplete")
+    frame = unsupervised_selection(table, ["mig", "sap"], criteria, replicates=80)["odds"]
+    for criterion, metric, (ties, tie) in itertools.product(criteria, ("mig", "sap"), (("wins", 1), ("half", 0.5))):
+        replicates = slow_replicates(table, draws, criterion, metric, tie)
+        for rule, (lo, hi) in zip(RULES, np.nanquantile(replicates, [0.025, 0.975], axis=1).T, strict=True):
+            row = frame.row(by=criterion, metric=metric, ties=ties, rule=rule)
+            assert (row["lo"], row["hi"]) == pytest.approx((lo, hi), abs=1e-6)
 
 
 def test_values_by_hand():

@@ -92,6 +92,21 @@ def test_fewer_than_3_seeds_are_not_identifiable():
     assert any("not identifiable" in notice for notice in result.notices)
 
 
+@pytest.mark.parametrize("noise", [0.02, 3.0])
+def test_intervals_of_shares_stay_between_0_and_1(noise):
+    # Hardly any noise, or hardly anything else, of few seeds: shares near 1 and near 0, adjusted ones even below.
+    below, cut = 0, 0
+    for number in range(10):
+        rows = runs(3, np.random.default_rng(number), noise=noise, datasets=("one", "two"), methods=3, strengths=3)
+        found = variance_shares(load(rows), replicates=20)
+        for frame in (found["shares"], found["over_datasets"], found["common_seed"], found["chances"]):
+            for row in frame:
+                assert min(row["estimate"], 0) <= row["lo"] <= row["estimate"] <= row["hi"] <= max(row["estimate"], 1)
+                below += row["estimate"] < 0
+                cut += row["lo"] == 0 or row["hi"] == 1
+    assert cut > 50 and below > 5
+
+
 def test_a_seed_that_is_good_in_every_setting():
     draws = np.random.default_rng(7)
     level = draws.normal(size=8)
