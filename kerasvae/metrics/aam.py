@@ -42,10 +42,16 @@ def aam(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000, 
     information = posterior_information(
         mean, logvar, factors, method=method, seed=seed, samples=samples, points=points, bins=bins
     )
-    warnings, error = information.pop("warnings"), information["standard_error"]
-    aligned = aam_from_matrix(information["mutual_information"], error)
-    parts = {"per_factor": aligned["per_factor"], **information}
-    return Score("aam", aligned["aam"], parts, warnings=warnings)
+    return aam_from_information(information, factors)
+
+
+def aam_from_information(information, factors):
+    """The score `aam` of what `posterior_information` returned for these factors."""
+    aligned = aam_from_matrix(information["mutual_information"], information["standard_error"])
+    parts = {name: part for name, part in information.items() if name != "warnings"}
+    return Score(
+        "aam", aligned["aam"], {"per_factor": aligned["per_factor"], **parts}, warnings=information["warnings"]
+    )
 
 
 def aam_from_matrix(matrix, standard_error=0.0):

@@ -9,17 +9,20 @@ CONFIDENCE = 0.95
 _STREAM = 0x626F6F74
 
 
-def bootstrap_interval(value, replicates):
+def bootstrap_interval(value, replicates, bounds=(0.0, 1.0)):
     """The interval that holds a score with 95 % confidence, from scores of resampled data.
 
     The 2.5 and 97.5 % quantiles of the replicates, moved so that their mean is the value: resampling repeats
-    samples, which biases estimates of information upwards, and their spread is wanted, not their bias. It may
-    reach a little beyond the score's own bounds.
+    samples, which biases estimates of information upwards, and their spread is wanted, not their bias. Moved, they
+    may pass the range of the score; what lies beyond is cut off. No score of any data lies there, so that the interval
+    holds the true one as often as before. It holds the value itself in any case.
 
     Arguments:
         value: the score of the data themselves.
         replicates: scores of resampled data, (times,), at least 2. Where one is not finite the interval is
             None.
+        bounds: pair (low, high), the least and the largest number that the score can be; infinite where there is none.
+            Default: (0, 1).
 
     Returns:
         pair (low, high) of float, or None.
@@ -28,17 +31,18 @@ def bootstrap_interval(value, replicates):
 
     Example:
 
-    >>> bootstrap_interval(5, np.arange(101.0))
-    (-42.5, 52.5)
+    >>> bootstrap_interval(5, np.arange(101.0), bounds=(-np.inf, 50))
+    (-42.5, 50.0)
     """
     replicates = np.asarray(replicates, dtype=np.float64)
     if not (np.isfinite(value) and np.isfinite(replicates).all()):
         return None
     tail = (1 - CONFIDENCE) / 2
     deviations = replicates - replicates.mean()
-    # The value itself must lie inside, also where all replicates but one agree.
-    low, high = min(0.0, np.quantile(deviations, tail)), max(0.0, np.quantile(deviations, 1 - tail))
-    return float(value + low), float(value + high)
+    ends = (value + np.quantile(deviations, share) for share in (tail, 1 - tail))
+    low, high = (min(max(end, bounds[0]), bounds[1]) for end in ends)
+    # The value itself must lie inside, also where all replicates but one agree, or rounding took it beyond its bounds.
+    return float(min(low, value)), float(max(high, value))
 
 
 def replicate_generators(seed, times):

@@ -8,6 +8,7 @@ import numpy as np
 from kerasvae.metrics.checks import active_factors
 from kerasvae.metrics.evaluation_codes import check_factor_rows, sampled
 from kerasvae.metrics.evaluation_scores import CODES, GENERATOR, POSTERIOR, SAMPLE
+from kerasvae.metrics.posterior_information import KnownInformation
 
 # A complete data set of up to so many images is encoded whole where a score chooses its own factor values: it will
 # need nearly all of them.
@@ -25,6 +26,7 @@ class Material:
         posterior: (mean, logvar, factors), and whole: whether of all points of a data set, not of a sample.
         generator: function without arguments that returns the same encode_factors, factor_sizes and observations (or
             None) at every call, with its random numbers begun anew.
+        information: `posterior_information`, computed once for all scores that are made of it.
     """
 
     sample: tuple | None = None
@@ -32,6 +34,7 @@ class Material:
     posterior: tuple | None = None
     whole: bool = False
     generator: Callable | None = None
+    information: Callable = dataclasses.field(default_factory=KnownInformation)
 
 
 def draw_indices(size, seed, train, test):

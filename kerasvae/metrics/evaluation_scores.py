@@ -3,12 +3,13 @@
 import dataclasses
 import importlib.metadata
 import inspect
+import math
 import platform
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from kerasvae.metrics.aam import aam
+from kerasvae.metrics.aam import aam, aam_from_information
 from kerasvae.metrics.beta_vae_score import beta_vae_score
 from kerasvae.metrics.bootstrap import bootstrap_interval, bootstrap_rows
 from kerasvae.metrics.dci import dci
@@ -19,7 +20,7 @@ from kerasvae.metrics.flatness import flatness
 from kerasvae.metrics.irs import irs
 from kerasvae.metrics.linearity import linearity
 from kerasvae.metrics.mig import mig
-from kerasvae.metrics.mmig import mmig
+from kerasvae.metrics.mmig import mmig, mmig_from_information
 from kerasvae.metrics.modularity import modularity
 from kerasvae.metrics.sap import sap
 from kerasvae.metrics.score import Score
@@ -47,6 +48,15 @@ KINDS = {
     mutual_information_score: CODES,
 }
 SCORES = {function.__name__: function for function in KINDS}
+# Least and largest number of scores; those not named here are between 0 and 1, and of a user's own nothing is known.
+BOUNDS = {
+    mmig: (0.0, math.inf),
+    gaussian_total_correlation: (0.0, math.inf),
+    gaussian_wasserstein: (0.0, math.inf),
+    mutual_information_score: (0.0, math.inf),
+}
+# Scores that are made of the posteriors' information alone, and of what they are then a function.
+OF_INFORMATION = {aam: aam_from_information, mmig: mmig_from_information}
 POSITIONAL = {
     SAMPLE: ("codes", "factors"),
     CODES: ("codes",),
@@ -78,6 +88,12 @@ class Task:
     @property
     def kind(self):
         return KINDS.get(_unbound(self.function), SAMPLE)
+
+    @property
+    def bounds(self):
+        """The least and the largest number that the score can be."""
+        function = _unbound(self.function)
+        return BOUNDS.get(function, (0.0, 1.0) if function in KINDS else (-math.inf, math.inf))
 
     def takes(self, option):
         """Whether the function has that option and the caller has not set it."""
@@ -154,13 +170,17 @@ def compute(task, material, sizes, *, seed, bootstrap=0, jobs=None):
 
     def score(rows, test):
         given = offered if test is None else offered | {"test": test}
-        return as_score(task.name, task.function(*rows, **_options(task, given)))
+        options, from_information = _options(task, given), OF_INFORMATION.get(_unbound(task.function))
+        if from_information is None:
+            return as_score(task.name, task.function(*rows, **options))
+        bound = task.function.keywords if isinstance(task.function, partial) else {}
+        return from_information(material.information(*rows, **{**bound, **options}), rows[-1])
 
     result = score(rows, test)
     if not (bootstrap and resampled):
         return result
     replicates = bootstrap_rows(score, rows, test, seed, bootstrap, None if task.takes("jobs") else jobs)
-    return dataclasses.replace(result, interval=bootstrap_interval(float(result), replicates))
+    return dataclasses.replace(result, interval=bootstrap_interval(float(result), replicates, task.bounds))
 
 
 def as_score(name, result):

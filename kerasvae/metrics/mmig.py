@@ -45,7 +45,13 @@ def mmig(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000,
     information = posterior_information(
         mean, logvar, factors, method=method, seed=seed, samples=samples, points=points, bins=bins
     )
-    warnings, active = information.pop("warnings"), information.pop("factors")
+    return mmig_from_information(information, factors)
+
+
+def mmig_from_information(information, factors):
+    """The score `mmig` of what `posterior_information` returned for these factors, (points, factors)."""
+    parts = dict(information)
+    warnings, active = list(parts.pop("warnings")), parts.pop("factors")
     used = check_factors(factors)[:, active]
     gaps = mmig_from_matrix(information["mutual_information"], discrete_mutual_information(used, used))
     kept = list(gaps["factors"])
@@ -53,13 +59,13 @@ def mmig(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000,
     if left_out:
         warnings.append(f"factors {list(left_out)} are left out: each is a function of another factor")
     for name in ("mutual_information", "standard_error", "factor_entropies"):
-        information[name] = information[name][..., kept]
+        parts[name] = parts[name][..., kept]
     parts = {
         "per_factor": gaps["per_factor"],
         "denominators": gaps["denominators"],
         "factors": tuple(active[column] for column in kept),
         "left_out": left_out,
-        **information,
+        **parts,
     }
     return Score("mmig", gaps["mmig"], parts, warnings=warnings)
 

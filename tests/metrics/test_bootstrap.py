@@ -10,17 +10,41 @@ def test_interval_of_a_mean_covers_it():
     for trial in range(200):
         sample = rng.normal(3.0, 2.0, 60)
         replicates = bootstrap_rows(lambda rows, _: rows[0].mean(), (sample,), None, trial, 200)
-        low, high = bootstrap_interval(sample.mean(), replicates)
+        low, high = bootstrap_interval(sample.mean(), replicates, (-np.inf, np.inf))
         assert low <= sample.mean() <= high
         covered += low <= 3.0 <= high
     assert 0.88 < covered / 200 < 0.99
 
 
 def test_bias_of_the_replicates_is_taken_away():
-    low, high = bootstrap_interval(0.5, 10 + np.random.default_rng(0).normal(size=5000))
+    low, high = bootstrap_interval(0.5, 10 + np.random.default_rng(0).normal(size=5000), (-np.inf, np.inf))
     assert low == pytest.approx(0.5 - 1.96, abs=0.1) and high == pytest.approx(0.5 + 1.96, abs=0.1)
     assert bootstrap_interval(1.0, [1.0, 1.0, 1.0]) == (1.0, 1.0)
     assert bootstrap_interval(1.0, [np.inf, 1.0]) is None and bootstrap_interval(np.inf, [1.0, 1.0]) is None
+
+
+def test_interval_stays_within_the_range_of_the_score():
+    replicates = 0.97 + 0.02 * np.random.default_rng(0).normal(size=500).clip(-1.5, 1.5)
+    free = bootstrap_interval(0.99, replicates, (-np.inf, np.inf))
+    assert free[1] > 1 and bootstrap_interval(0.99, replicates) == (free[0], 1.0)
+    low, high = bootstrap_interval(0.01, replicates)
+    assert low == 0 and 0.01 < high < 0.05
+    assert bootstrap_interval(0.01, replicates, (0, np.inf)) == (low, high)
+    # Never without the value itself, which a sampled estimate may take beyond.
+    assert bootstrap_interval(1.01, replicates)[1] == 1.01
+
+
+def test_cutting_off_leaves_out_no_true_value():
+    # Accuracies near 1: the interval cut off at 1 holds the true one just where the whole interval does.
+    rng, cut = np.random.default_rng(1), 0
+    for trial in range(100):
+        sample = rng.random(80) < 0.97
+        replicates = bootstrap_rows(lambda rows, _: rows[0].mean(), (sample,), None, trial, 100)
+        low, high = bootstrap_interval(sample.mean(), replicates)
+        free_low, free_high = bootstrap_interval(sample.mean(), replicates, (-np.inf, np.inf))
+        assert (low <= 0.97 <= high) == (free_low <= 0.97 <= free_high) and 0 <= low <= high <= 1
+        cut += free_high > 1
+    assert cut > 10
 
 
 def test_rows_stay_together_and_test_rows_are_drawn_by_themselves():

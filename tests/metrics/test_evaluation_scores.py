@@ -1,0 +1,122 @@
+"""What scores of an evaluation share, and the range of their intervals."""
+
+import functools
+import sys
+
+import numpy as np
+import pytest
+from grid_of_pictures import Grid, identity
+
+from kerasvae.metrics import aam, evaluate, mmig, posterior_information
+from kerasvae.metrics.bootstrap import bootstrap_interval
+from kerasvae.metrics.evaluation_material import Material
+from kerasvae.metrics.evaluation_scores import SCORES, compute, resolve
+
+QUICK = {
+    "dci": {"stages": 3},
+    "beta_vae_score": {"batch_size": 8},
+    "factor_vae_score": {"batch_size": 8, "variance_samples": 100},
+    "flatness": {"repeats": 5},
+    "linearity": {"repeats": 5},
+    "distance_correlations": {"repeats": 5},
+}
+
+
+def posterior(images):
+    return 50 * identity(images), np.full((len(images), 2), -3.0)
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The options of every computation of the posteriors' information by an evaluation."""
+    found = []
+
+    @functools.wraps(posterior_information)
+    def counted(*args, **options):
+        result = posterior_information(*args, **options)
+        found.append(result["method"])
+        return result
+
+    # The package has a function of the module's name.
+    module = sys.modules["kerasvae.metrics.posterior_information"]
+    monkeypatch.setattr(module, "posterior_information", counted)
+    return found
+
+
+def test_the_information_of_posteriors_is_computed_once(computed):
+    data = Grid()
+    scores = evaluate(posterior, data, ["aam", "mmig"])
+    assert computed == ["quadrature"]
+    arrays = *posterior(data.standardize(data.images(np.arange(40)))), data.factors(np.arange(40))
+    for name, function in (("aam", aam), ("mmig", mmig)):
+        assert scores[name].to_json() == function(*arrays).to_json()
+    assert (
+        scores["aam"].to_json()["parts"]["mutual_information"]
+        == posterior_information(*arrays)["mutual_information"].tolist()
+    )
+
+
+def test_other_options_are_another_computation(computed):
+    scores = {
+        "aam": {"method": "sampling"},
+        "mmig": {"method": "sampling", "samples": 2},
+        "more": functools.partial(mmig, method="sampling", samples=3),
+        "again": functools.partial(aam, method="sampling"),
+    }
+    found = evaluate(posterior, Grid(), scores)
+    assert computed == ["sampling"] * 2
+    assert found["aam"].to_json() == found["again"].to_json() and found["more"].parts["method"] == "sampling"
+    with pytest.raises(ValueError, match="method must be"):
+        evaluate(posterior, Grid(), {"aam": {"method": "exact"}})
+    with pytest.raises(TypeError, match="samples must be"):
+        evaluate(posterior, Grid(), {"aam": {"samples": [2]}})
+
+
+def test_resamples_of_posteriors_are_computed_once(computed):
+    rng = np.random.default_rng(0)
+    factors = rng.integers(0, 4, (60, 2))
+    rows = factors + 0.3 * rng.normal(size=(60, 2)), rng.normal(size=(60, 2)) - 2, factors
+    found = {}
+    for shared in (True, False):
+        material = Material(posterior=rows)
+        for task in resolve(["aam", "mmig"]):
+            material = material if shared else Material(posterior=rows)
+            found[shared, task.name] = compute(task, material, {}, seed=1, bootstrap=5)
+        assert len(computed) == (6 if shared else 6 + 12)
+    for name in ("aam", "mmig"):
+        assert found[True, name].to_json() == found[False, name].to_json()
+        assert found[True, name].interval[0] < float(found[True, name])
+
+
+def test_intervals_stay_within_the_range_of_their_score(monkeypatch):
+    free = {}
+
+    def kept(value, replicates, bounds=(0.0, 1.0)):
+        free.setdefault(bounds, []).append(bootstrap_interval(value, replicates, (-np.inf, np.inf)))
+        return bootstrap_interval(value, replicates, bounds)
+
+    monkeypatch.setattr("kerasvae.metrics.evaluation_scores.bootstrap_interval", kept)
+    for noise in (3.0, 1000.0):
+
+        def encode(images, noise=noise):
+            codes = posterior(images)[0]
+            return codes + noise * np.sin(1e4 * codes[:, ::-1] + np.arange(2)), np.zeros((len(images), 2))
+
+        scores = {name: QUICK.get(name, {}) for name in SCORES}
+        found = evaluate(encode, Grid(), scores, train=30, test=20, preset="fast", bootstrap=6)
+        unbounded = ("mmig", "gaussian_total_correlation", "gaussian_wasserstein", "mutual_information_score")
+        for name, score in found.items():
+            if score.interval is not None:
+                low, high = score.interval
+                assert 0 <= low <= float(score) <= high, name
+                assert high <= 1 or name in unbounded, name
+    assert set(free) == {(0.0, 1.0), (0.0, np.inf)}
+    assert any(low < 0 or high > 1 for low, high in free[0.0, 1.0])
+
+
+def test_of_a_users_score_no_range_is_known():
+    def loss(codes, factors):
+        return codes.mean() - 100
+
+    found = evaluate(identity, Grid(), [loss], train=50, bootstrap=5)["loss"]
+    assert found.interval[0] < float(found) < -90
