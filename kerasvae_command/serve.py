@@ -91,6 +91,8 @@ def check(values: dict) -> dict:
 
 
 def run(values: dict) -> None:
+    # Before onnxruntime, whose usage data it turns off.
+    import kerasvae.serving  # noqa: F401
     from kerasvae_command import version
 
     try:

@@ -34,7 +34,7 @@ from kerasvae.export.artefacts import (
     write_saved_model,
 )
 from kerasvae.export.bundle_description import description_of_data, description_of_model, interface
-from kerasvae.export.bundle_folder import check_name, check_place, stated_files, verify
+from kerasvae.export.bundle_folder import check_name, check_place, stated_files, verify, write_manifest
 from kerasvae.export.encoder_export import (
     check_model,
     checked_test_images,
@@ -42,7 +42,7 @@ from kerasvae.export.encoder_export import (
     encoded,
 )
 from kerasvae.export.latent_summary import RANGE_QUANTILES, empty_summary, latent_summary
-from kerasvae.serving.manifest import DECODER, ENCODER, FILE_NAME, FORMAT, FORMAT_VERSION
+from kerasvae.serving.manifest import DECODER, ENCODER, FORMAT, FORMAT_VERSION
 
 BUNDLE_FORMATS = ("onnx", "saved_model", "tflite")
 SAVED_MODEL, TFLITE = "saved_model", "encoder.tflite"
@@ -71,7 +71,9 @@ def bundle(
     `latents`; output `image`, float32 pixels 0..255, clipped, not rounded), `saved_model` with both as the signatures
     `serving_default` and `decode`, `encoder.tflite`, the model card `README.md` with its pictures, and `bundle.json`:
     shapes, preprocessing, for each latent its KL, range and the factor that it tracks, scores, objective, loss, β in
-    both forms, versions, hashes of all files, and test vectors. All compute in float32 and take any batch size.
+    both forms, versions, hashes of all files, and test vectors. `bundle.json.sha256` is its own hash, as `sha256sum`
+    writes it: after a change by hand, of the name or version say, `sha256sum bundle.json > bundle.json.sha256` renews
+    it. All compute in float32 and take any batch size.
 
     All is written to a temporary folder, each artefact is compared with the model, the whole is opened and tested in a
     process without Keras, and only then does it take the place of what was at `path`.
@@ -166,7 +168,7 @@ def bundle(
         stage("Drawing the model card")
         model_card.write(folder, manifest, model, data, indices, images, seed)
         manifest["files"] = stated_files(folder)
-        files.write_json(folder / FILE_NAME, manifest)
+        write_manifest(folder, manifest)
         stage("Testing the bundle without Keras")
         verify(folder)
     return path

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from kerasvae import files
-from kerasvae.serving.manifest import FILE_NAME, FORMAT, NAME
+from kerasvae.serving.manifest import CHECKSUM, FILE_NAME, FORMAT, NAME
 
 
 def check_name(argument: str, value) -> str:
@@ -31,7 +31,7 @@ def check_place(path: Path) -> None:
     if path.is_dir() and any(path.iterdir()):
         try:
             manifest = files.read_json(path / FILE_NAME)
-            known = {FILE_NAME, *manifest["files"]} if manifest["format"] == FORMAT else set()
+            known = {FILE_NAME, CHECKSUM, *manifest["files"]} if manifest["format"] == FORMAT else set()
         except (OSError, ValueError, KeyError, TypeError):
             known = set()
         others = sorted(set(_names(path)) - known)
@@ -47,13 +47,19 @@ def check_place(path: Path) -> None:
 
 
 def stated_files(folder: Path) -> dict[str, dict]:
-    """Size in bytes and SHA-256 of all files in a folder but the manifest, by their paths with forward slashes."""
+    """Size in bytes and SHA-256 of all files in a folder without a manifest, by their paths with forward slashes."""
     stated = {}
     for name in sorted(_names(folder)):
-        if name != FILE_NAME:
-            contents = (folder / name).read_bytes()
-            stated[name] = {"bytes": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
+        contents = (folder / name).read_bytes()
+        stated[name] = {"bytes": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
     return stated
+
+
+def write_manifest(folder: Path, manifest: dict) -> None:
+    """Write what the bundle says of itself, and its SHA-256 as `sha256sum` does."""
+    files.write_json(folder / FILE_NAME, manifest)
+    digest = hashlib.sha256((folder / FILE_NAME).read_bytes()).hexdigest()
+    (folder / CHECKSUM).write_text(f"{digest}  {FILE_NAME}\n", encoding="ascii", newline="\n")
 
 
 def verify(folder: Path) -> None:

@@ -1,5 +1,11 @@
 """Trained encoders in production, on onnxruntime and NumPy alone: neither Keras nor a backend is imported."""
 
+import os
+
+# onnxruntime, from 1.32 on, sends usage data from the moment it is imported, unless told not to. Who wants that sets 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 from kerasvae.serving.bundle import Bundle, Codes
 from kerasvae.serving.encode_files import EncodedFiles, encode_files
 from kerasvae.serving.images import ImageError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import os
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasvae.serving.fields import BundleError
-from kerasvae.serving.images import PIXEL_LIMIT, Preparation
+from kerasvae.serving.images import LARGEST_PIXEL_LIMIT, PIXEL_LIMIT, Preparation
 from kerasvae.serving.manifest import DECODER, ENCODER, read_manifest
 
 _ONNX_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
@@ -42,8 +43,9 @@ class Codes:
 class Bundle:
     """A folder that `kv.export.bundle` wrote, opened with onnxruntime on the processor.
 
-    Its methods may be called from several threads at once; they change nothing. A process that was forked off must open
-    its own.
+    Its networks are programs, and hashes tell only that they are those that were written: open no bundle from someone
+    whom you would not let run a program. Its methods may be called from several threads at once; they change nothing. A
+    process that was forked off must open its own.
 
     Args:
         path: the folder. It can be removed or replaced once the bundle is open.
@@ -112,7 +114,8 @@ class Bundle:
             batch_size: images that are prepared and encoded at a time, at least 1.
             range: (value of black, value of white) of arrays. Default (0, 255). They are rounded to 256 levels, which
                 the encoder was trained on.
-            pixel_limit: image files of more pixels are refused before they are decoded. Default Pillow's, 89 million.
+            pixel_limit: image files of more pixels are refused before they are decoded. Default 89478485, at most twice
+                that.
 
         Returns:
             Codes, in the order of the images.
@@ -122,7 +125,7 @@ class Bundle:
             ValueError, TypeError: for an array of another shape or kind, or with values outside the range or NaN.
         """
         checked_integer(batch_size, "batch_size")
-        checked_integer(pixel_limit, "pixel_limit")
+        checked_integer(pixel_limit, "pixel_limit", LARGEST_PIXEL_LIMIT)
         batches = self.preparation.batches(images, batch_size, range, pixel_limit)
         found = list(map(self.encode_prepared, batches))
         nothing = np.empty((0, self.latents), "float32")
@@ -220,11 +223,15 @@ class Bundle:
             {"mean", "logvar", "image"}: largest difference from the outputs that it states.
 
         Raises:
-            BundleError: when one is larger than the tolerance times 1 + the largest of these outputs.
+            BundleError: when one is larger than the tolerance times 1 + the largest of these outputs, or when a
+                network cannot be run.
         """
         vectors = self._description.test
-        mean, logvar = self.encode_prepared(vectors.images)
-        (image,) = self._run(self._decoder, {"latents": vectors.latents}, ("image",))
+        try:
+            mean, logvar = self.encode_prepared(vectors.images)
+            (image,) = self._run(self._decoder, {"latents": vectors.latents}, ("image",))
+        except RuntimeError as error:
+            raise BundleError(f"{error}, on the bundle's own test") from error
         expected = {"mean": vectors.mean, "logvar": vectors.logvar, "image": vectors.decoded}
         differences = {}
         for name, found in {"mean": mean, "logvar": logvar, "image": image}.items():
@@ -271,7 +278,10 @@ class Bundle:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
+            # Its fallback prints, and tries the same again.
+            session = onnxruntime.InferenceSession(
+                contents, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
         except Exception as error:  # onnxruntime's errors have no class in common
             raise BundleError(f"{self.path}: onnxruntime cannot load {file} ({error})") from error
         name, dtype, shape = expected_input
@@ -295,9 +305,10 @@ class Bundle:
                 )
 
 
-def checked_integer(value, name: str) -> None:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be an integer, at least 1, got {value!r}")
+def checked_integer(value, name: str, most: float = math.inf) -> None:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not 1 <= value <= most:
+        limits = "at least 1" if most == math.inf else f"from 1 to {most}"
+        raise ValueError(f"{name} must be an integer, {limits}, got {value!r}")
 
 
 def processors() -> int:

@@ -19,7 +19,7 @@ from kerasvae.files import check_writable, replacing
 from kerasvae.image_files import EXTENSIONS
 from kerasvae.serving import code_files
 from kerasvae.serving.bundle import Bundle, checked_integer, processors
-from kerasvae.serving.images import PIXEL_LIMIT, ImageError
+from kerasvae.serving.images import LARGEST_PIXEL_LIMIT, PIXEL_LIMIT, ImageError
 from kerasvae.serving.unfinished_codes import UnfinishedCodes
 
 ON_ERROR = ("report", "stop")
@@ -67,7 +67,8 @@ def encode_files(
     latent's mean under its name, with `logvar` a `logvar_<name>` each, and `outside`, 1 or true when a mean is outside
     the range of the training data (not for a bundle that was written without data). Arrays of .npz: `file` (n,);
     `mean`, `logvar` and `outside` (n, latents); `latent_names`. Files that cannot be used have no row; they are listed
-    in `<out>.errors.csv` (`file`, `reason`).
+    in `<out>.errors.csv` (`file`, `reason`). In names, bytes that are no UTF-8 are written as \\xff, and carriage
+    returns as \\r.
 
     Args:
         bundle: a Bundle, or the path of one.
@@ -83,7 +84,8 @@ def encode_files(
             which can be resumed.
         threads: that decode files, and of the network. Default: one a processor that this process may use. An open
             bundle keeps its own.
-        pixel_limit: files of more pixels cannot be used. A thread needs up to 10 bytes a pixel.
+        pixel_limit: files of more pixels cannot be used; at most 178956970, where Pillow ends. A thread needs up to 10
+            bytes a pixel.
         progress: show a progress bar when stderr is a terminal.
 
     Returns:
@@ -104,16 +106,19 @@ def encode_files(
     files = [os.fspath(file) for file in ([files] if isinstance(files, str | os.PathLike) else files)]
     out = Path(out)
     threads = processors() if threads is None else threads
-    for value, name in ((batch_size, "batch_size"), (pixel_limit, "pixel_limit"), (threads, "threads")):
+    for value, name in ((batch_size, "batch_size"), (threads, "threads")):
         checked_integer(value, name)
+    checked_integer(pixel_limit, "pixel_limit", LARGEST_PIXEL_LIMIT)
     if on_error not in ON_ERROR:
         raise ValueError(f"on_error must be {' or '.join(map(repr, ON_ERROR))}, got {on_error!r}")
     code_files.check_ending(out)
     for file in files:
         if not os.path.exists(file):
             raise ValueError(f"files: there is no file or folder {file!r}")
-    if out.is_dir():
-        raise OSError(f"out: {str(out)!r} is a folder, which no file replaces; name another")
+    errors = out.with_name(f"{out.name}.errors.csv")
+    for file in (out, errors):
+        if file.is_dir():
+            raise OSError(f"out: {str(file)!r} is a folder, which no file replaces; name another")
     check_writable(out, "out")
     if not isinstance(bundle, Bundle):
         bundle = Bundle(bundle, threads=threads)
@@ -132,9 +137,9 @@ def encode_files(
         _check_room(out, results, bundle.latents * (2 if logvar else 1))
         _encode_all(bundle, results, batch_size, logvar, on_error, threads, pixel_limit, progress)
         results.commit()
-        encoded = _write(bundle, results, out, logvar)
+        encoded = _write(bundle, results, out, errors, logvar)
     # It is no longer needed, now that all is written.
-    unfinished.unlink()
+    unfinished.unlink(missing_ok=True)
     return encoded
 
 
@@ -174,7 +179,8 @@ def _entries(folder: str) -> Iterator[tuple[str, str]]:
     """(name, path) of what is in a folder. Folders' names end in a slash, so that the order is that of whole paths."""
     try:
         with os.scandir(folder) as entries:
-            found = [entry.name + "/" * entry.is_dir() for entry in entries if not entry.name.startswith(".")]
+            # Of an entry itself, a link that leads to itself say, the others know nothing.
+            found = [entry.name + "/" * os.path.isdir(entry.path) for entry in entries if entry.name[0] != "."]
     except OSError as error:
         raise OSError(f"files: cannot list the folder {folder!r} ({error.strerror or error})") from error
     return iter([(name, (Path(folder) / name).as_posix()) for name in sorted(found)])
@@ -235,7 +241,7 @@ def _results(bundle: Bundle, found: list, logvar: bool, on_error: str) -> list[t
     return results
 
 
-def _write(bundle: Bundle, results: UnfinishedCodes, out: Path, logvar: bool) -> EncodedFiles:
+def _write(bundle: Bundle, results: UnfinishedCodes, out: Path, errors: Path, logvar: bool) -> EncodedFiles:
     def blocks():
         for rows in results.codes(_ROWS_IN_MEMORY):
             paths, *codes = zip(*rows, strict=True)
@@ -246,7 +252,7 @@ def _write(bundle: Bundle, results: UnfinishedCodes, out: Path, logvar: bool) ->
             yield code_files.Block([_as_text(path) for path in paths], mean, log_variance, bundle.outside(mean))
 
     table = code_files.Table(bundle.latent_names, results.readable(), logvar, bundle.quantile_range is not None, blocks)
-    errors, count, first = out.with_name(f"{out.name}.errors.csv"), 0, []
+    count, first = 0, []
     with replacing(out, "out") as temporary:
         code_files.write(temporary, out.suffix.lower(), table)
     with replacing(errors, "out") as temporary:

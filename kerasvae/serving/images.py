@@ -16,6 +16,8 @@ from kerasvae import image_files
 
 # What one image may cost in memory before it is resized; Pillow only warns of more.
 PIXEL_LIMIT = Image.MAX_IMAGE_PIXELS
+# Pillow opens no image of more.
+LARGEST_PIXEL_LIMIT = 2 * PIXEL_LIMIT
 # Some formats are read whole before their size is known.
 _LARGEST_FILE = 1024**3
 
@@ -96,7 +98,7 @@ class Preparation:
             # Read as the file that holds these pixels would be, so that both give the same bits.
             kind, (rows, columns) = (5 if image.shape[2] == 1 else 6), image.shape[:2]
             file = io.BytesIO(b"P%d %d %d 255\n" % (kind, columns, rows) + image.tobytes())
-            images[k] = self.read(file, pixel_limit=2 * PIXEL_LIMIT)
+            images[k] = self.read(file, pixel_limit=LARGEST_PIXEL_LIMIT)
         return images
 
     def batches(
@@ -219,4 +221,4 @@ def reason_of(error: Exception) -> str:
         return "there is not enough memory for it"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split()) or f"it is broken ({type(error).__name__})"

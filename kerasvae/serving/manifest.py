@@ -14,6 +14,8 @@ from kerasvae.image_files import FITS
 from kerasvae.serving.fields import BundleError, Field, read_strictly
 
 FORMAT, FORMAT_VERSION, FILE_NAME = "kerasvae bundle", 1, "bundle.json"
+# Of bundle.json, as `sha256sum` writes it.
+CHECKSUM = f"{FILE_NAME}.sha256"
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}")
 # No image, latent space or description comes near these; a damaged or hostile file may.
@@ -98,7 +100,8 @@ def read_manifest(folder, *, check_hashes: bool = True) -> Manifest:
 
     Args:
         folder: of the bundle.
-        check_hashes: whether all files are read to compare their SHA-256. Their presence and sizes are always checked.
+        check_hashes: whether all files are read to compare their SHA-256, and that of the description with
+            `bundle.json.sha256`. Presence and sizes of the files are always checked.
 
     Returns:
         Manifest.
@@ -109,8 +112,10 @@ def read_manifest(folder, *, check_hashes: bool = True) -> Manifest:
     folder = Path(folder)
     if not folder.is_dir():
         raise BundleError(f"{folder}: there is no such folder")
-    path = folder / FILE_NAME
+    path = _inside(folder, FILE_NAME)
     try:
+        if path.exists() and not path.is_file():
+            raise BundleError(f"{folder}: {FILE_NAME} cannot be read (it is no file)")
         if path.stat().st_size > _LARGEST_MANIFEST:
             raise BundleError(f"{folder}: {FILE_NAME} is larger than {_LARGEST_MANIFEST // 1024**2} MiB")
         raw = path.read_bytes()
@@ -123,6 +128,8 @@ def read_manifest(folder, *, check_hashes: bool = True) -> Manifest:
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{folder}: {FILE_NAME} is damaged, or no strict JSON ({error})") from error
     manifest = _checked(folder, content, hashlib.sha256(raw).hexdigest())
+    if check_hashes:
+        _check_hash(folder, FILE_NAME, manifest.digest, _stated_digest(folder))
     for name, stated in content["files"].items():
         _check_file(folder, name, stated, check_hashes)
     return manifest
@@ -254,12 +261,25 @@ def _test_vectors(test: Field, image_shape: tuple[int, int, int], latents: int) 
     )
 
 
+def _stated_digest(folder: Path) -> str:
+    """SHA-256 that `bundle.json` had when it was written."""
+    path = _inside(folder, CHECKSUM)
+    try:
+        text = path.read_bytes()[:100] if path.is_file() and path.stat().st_size < 100 else b""
+    except OSError as error:
+        raise BundleError(f"{folder}: {CHECKSUM} cannot be read ({error.strerror or error})") from error
+    if not re.fullmatch(rb"[0-9a-f]{64} [ *]bundle\.json\r?\n?", text):
+        found = "is not what it was written as" if path.exists() else "is missing; write the bundle anew"
+        raise BundleError(f"{folder}: {CHECKSUM}, which tells whether {FILE_NAME} was altered, {found}")
+    return text[:64].decode()
+
+
 def _check_listed(files: Field) -> None:
     """Names and statements of the files: what could lead out of the folder is refused before it is looked at."""
     for name, stated in files.entries().items():
         parts = PurePosixPath(name).parts
         plain = parts and "/".join(parts) == name and not re.search(r"[\x00-\x1f\x7f\\:]", name)
-        if not plain or ".." in parts or name.startswith("/") or name == FILE_NAME:
+        if not plain or ".." in parts or name.startswith("/") or name in (FILE_NAME, CHECKSUM):
             raise BundleError(
                 f"{files.where}: files names {name!r}; a path within the folder is wanted, with forward "
                 "slashes and without .."

@@ -22,7 +22,7 @@ _TABLES = {
 
 
 class UnfinishedCodes:
-    """The list of a run's files, and the results of the first of them. A context manager.
+    """The list of a run's files, and the results of the first of them. A context manager; without results none stays.
 
     Args:
         path: of the SQLite file; this process keeps it locked.
@@ -102,6 +102,8 @@ class UnfinishedCodes:
             self.commit()
         finally:
             self._database.close()
+            if not self.done:  # nothing to go on with
+                self.path.unlink(missing_ok=True)
 
     def batches(self, size: int) -> Iterator[list[str]]:
         """Files that have no results yet, in order, `size` at a time."""

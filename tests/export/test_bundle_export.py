@@ -35,9 +35,11 @@ from kerasvae.export.latent_summary import latent_summary
 def test_files_and_their_hashes(written):
     path, manifest = written
     found = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()}
-    assert found == {"bundle.json", *manifest["files"]}
+    assert found == {"bundle.json", "bundle.json.sha256", *manifest["files"]}
+    digest = hashlib.sha256((path / "bundle.json").read_bytes()).hexdigest()
+    assert (path / "bundle.json.sha256").read_text() == f"{digest}  bundle.json\n"
     held = {"onnx": {"encoder.onnx", "decoder.onnx"}, "tflite": {"encoder.tflite"}, "saved_model": {"saved_model"}}
-    wanted = {"bundle.json", "README.md", "traversals.png", "reconstructions.png", "kl.png"}
+    wanted = {"bundle.json", "bundle.json.sha256", "README.md", "traversals.png", "reconstructions.png", "kl.png"}
     assert {name.split("/")[0] for name in found} == wanted.union(*(held[format] for format in FORMATS))
     for name, stated in manifest["files"].items():
         contents = (path / name).read_bytes()

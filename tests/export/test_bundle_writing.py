@@ -18,7 +18,11 @@ def test_a_bundle_replaces_a_bundle_as_a_whole(model, quick, tmp_path):
     (tmp_path / "b" / "README.md").write_text("changed by hand")
     kv.export.bundle(model, tmp_path / "b", DATA, version="2")
     assert manifest_of(tmp_path / "b")["version"] == "2"
-    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["README.md", "bundle.json"]
+    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == [
+        "README.md",
+        "bundle.json",
+        "bundle.json.sha256",
+    ]
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
     # One who has read the old manifest and then finds the new files is told.
     (tmp_path / "b" / "README.md").write_text("Card")

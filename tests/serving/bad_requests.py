@@ -41,16 +41,24 @@ BAD_INPUTS = {
     "no images": ([image(shape=[0, *SHAPE], data=[])], "at least 1"),
     "a negative size": ([image(shape=[-1, *SHAPE])], "at least 1"),
     "a size that is text": ([image(shape=["many", *SHAPE])], "inputs.0.shape.0"),
-    "a huge declared shape": ([image(shape=[10**9, 10**9, 10**9, 3])], "got data of shape"),
+    "a huge declared shape": ([image(shape=[10**9, 10**9, 10**9, 3])], "must have shape"),
     "a size beyond 64 bits": ([image(shape=[10**30, *SHAPE])], "inputs.0.shape.0"),
-    "too little data": ([image(data=PIXELS[:-1])], "got data of shape [71]"),
-    "too much data": ([image(data=[*PIXELS, 0])], "got data of shape [73]"),
+    "too little data": ([image(data=PIXELS[:-1])], "is 72 values, got 71"),
+    "too much data": ([image(data=[*PIXELS, 0])], "is 72 values, got 73"),
     "data that is text": ([image(data="AAAA")], "data must be a list"),
     "texts in data": ([image(data=["1"] * 72)], "list of numbers"),
     "null in data": ([image(data=[None] * 72)], "list of numbers"),
     "truth values in data": ([image(data=[True] * 72)], "list of numbers"),
     "an object in data": ([image(data=[{}] * 72)], "list of numbers"),
-    "ragged data": ([image(data=[[1, 2], [3]])], "list of numbers"),
+    "lists for pixels": ([image(data=[[]] * 72)], "list of numbers"),
+    "rows that are too long": ([image(data=[[[PIXELS] * 6] * 4])], "list of numbers"),
+    "truth values among data": ([image(data=[True, *PIXELS[1:]])], "list of numbers"),
+    "shared memory": ([image(data=None, parameters={"shared_memory_region": "a"})], "shared_memory_region is not"),
+    "a number of bytes that is text": (
+        [image(data=None, parameters={"binary_data_size": "72"})],
+        "must be a number of bytes",
+    ),
+    "ragged data": ([image(data=[[[[1, 2], [3]]]])], "list of numbers"),
     "a pixel of 256": ([image(data=[256, *PIXELS[1:]])], "UINT8 cannot hold"),
     "a pixel below 0": ([image(data=[-1, *PIXELS[1:]])], "UINT8 cannot hold"),
     "a fraction of a UINT8": ([image(data=[0.5, *PIXELS[1:]])], "list of numbers"),
@@ -82,6 +90,18 @@ BAD_BODIES = {
     "parameters that are a list": b'{"inputs": [], "parameters": []}',
     "outputs that are a number": b'{"inputs": [], "outputs": 3}',
     "an output there is not": json.dumps({"inputs": [image()], "outputs": [{"name": "code"}]}).encode(),
+    "an output in shared memory": json.dumps(
+        {"inputs": [image()], "outputs": [{"name": "mean", "parameters": {"shared_memory_region": "a"}}]}
+    ).encode(),
+    "an output as classes": json.dumps(
+        {"inputs": [image()], "outputs": [{"name": "mean", "parameters": {"classification": 1}}]}
+    ).encode(),
+    "binary_data that is text": json.dumps(
+        {"inputs": [image()], "outputs": [{"name": "mean", "parameters": {"binary_data": "true"}}]}
+    ).encode(),
+    "binary_data_output that is a number": json.dumps(
+        {"inputs": [image()], "parameters": {"binary_data_output": 1}}
+    ).encode(),
     "an id that is an object": json.dumps({"inputs": [image()], "id": {"a": 1}}).encode(),
 }
 

@@ -186,5 +186,12 @@ def write_bundle(folder, linear=None, *, files=None, change=None, **options):
     for file, data in contents.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(data)
-    (folder / "bundle.json").write_text(json.dumps(content), encoding="utf-8")
+    write_description(folder, content)
     return linear
+
+
+def write_description(folder, content):
+    """Write bundle.json and its checksum."""
+    written = json.dumps(content).encode()
+    (folder / "bundle.json").write_bytes(written)
+    (folder / "bundle.json.sha256").write_text(f"{hashlib.sha256(written).hexdigest()}  bundle.json\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from serving.small_bundles import Linear, decoder_model, encoder_model, listed, write_bundle
+from serving.small_bundles import Linear, decoder_model, encoder_model, listed, write_bundle, write_description
 
 import kerasvae
 from kerasvae.serving import Bundle, BundleError, ImageError
@@ -331,7 +331,7 @@ def test_a_file_that_is_not_used_counts_too(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "b")
     content = json.loads((tmp_path / "b" / "bundle.json").read_text())
     content["files"]["saved_model/saved_model.pb"] = listed(b"weights")
-    (tmp_path / "b" / "bundle.json").write_text(json.dumps(content))
+    write_description(tmp_path / "b", content)
     refused(tmp_path / "b", "the file saved_model/saved_model.pb is missing")
     (tmp_path / "b" / "saved_model").mkdir()
     (tmp_path / "b" / "saved_model" / "saved_model.pb").write_bytes(b"weights")

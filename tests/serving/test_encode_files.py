@@ -195,7 +195,8 @@ def test_few_images_wait_in_memory(encode, bundle, monkeypatch):
         ({"files": ["{empty}"]}, ValueError, "files: there is no image in .*folder.csv; files ending in .png"),
         ({"batch_size": 0}, ValueError, "batch_size must be an integer, at least 1"),
         ({"threads": 0}, ValueError, "threads must be an integer, at least 1"),
-        ({"pixel_limit": -1}, ValueError, "pixel_limit must be an integer, at least 1"),
+        ({"pixel_limit": -1}, ValueError, "pixel_limit must be an integer, from 1 to 178956970, got -1"),
+        ({"pixel_limit": 10**9}, ValueError, "pixel_limit must be an integer, from 1 to 178956970"),
         ({"on_error": "skip"}, ValueError, "on_error must be 'report' or 'stop', got 'skip'"),
     ],
 )
@@ -207,6 +208,17 @@ def test_arguments_that_are_refused(encode, tmp_path, options, error, message):
     with pytest.raises(error, match=message):
         encode(**options)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.csv"]
+
+
+def test_links_that_lead_nowhere_are_broken_files(encode, tmp_path):
+    folder = tmp_path / "links"
+    folder.mkdir()
+    Image.fromarray(noise(1)).save(folder / "c.png")
+    (folder / "a.png").symlink_to("a.png")
+    (folder / "b.png").symlink_to("nothing")
+    encoded = encode(files=[folder])
+    assert (encoded.count, encoded.broken) == (1, 2)
+    assert [Path(file).name for file, _ in encoded.first_broken] == ["a.png", "b.png"]
 
 
 def test_no_room_on_the_disk_is_told_before_the_work(encode, monkeypatch, tmp_path):

@@ -14,6 +14,7 @@ from serving.small_bundles import Linear, write_bundle
 
 import kerasvae
 from kerasvae.serving import Bundle, code_files, encode_files, unfinished_codes
+from kerasvae.serving.unfinished_codes import UnfinishedCodes
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -144,10 +145,13 @@ def test_a_list_without_results_is_made_again(encode, photos, tmp_path, monkeypa
     def stop(self, images):
         raise KeyboardInterrupt
 
-    encode_prepared = Bundle.encode_prepared
+    encode_prepared, unfinished = Bundle.encode_prepared, tmp_path / "codes.csv.unfinished"
     monkeypatch.setattr(Bundle, "encode_prepared", stop)
     with pytest.raises(KeyboardInterrupt):
         encode(files=[photos / "00.png"])
-    assert (tmp_path / "codes.csv.unfinished").is_file()
+    assert not unfinished.exists()
     monkeypatch.setattr(Bundle, "encode_prepared", encode_prepared)
+    # What a kill leaves at that point.
+    UnfinishedCodes(unfinished, {}, ["gone.png"], resume=False)._database.close()
+    assert unfinished.is_file()
     assert encode(files=[photos / "a"]).count == 8

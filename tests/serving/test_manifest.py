@@ -3,7 +3,7 @@ import os
 
 import numpy as np
 import pytest
-from serving.small_bundles import Linear, write_bundle
+from serving.small_bundles import Linear, write_bundle, write_description
 
 from kerasvae.serving import Bundle, BundleError, read_manifest
 
@@ -43,7 +43,7 @@ def change(folder, edit):
     """Rewrite bundle.json after `edit` changed it."""
     content = json.loads((folder / "bundle.json").read_text())
     edit(content)
-    (folder / "bundle.json").write_text(json.dumps(content))
+    write_description(folder, content)
 
 
 def at(content, way, value):
@@ -206,11 +206,59 @@ def test_files_that_are_missing_or_altered(folder):
 
 @pytest.mark.parametrize(
     "name",
-    ["/etc/passwd", "../small/encoder.onnx", "a/../../b", "a//b", "./a", "a\\b", "C:b", "", "a\0b", "bundle.json"],
+    [
+        "/etc/passwd",
+        "../small/encoder.onnx",
+        "a/../../b",
+        "a//b",
+        "./a",
+        "a\\b",
+        "C:b",
+        "",
+        "a\0b",
+        "bundle.json",
+        "bundle.json.sha256",
+    ],
 )
 def test_paths_that_lead_elsewhere(folder, name):
     change(folder, lambda content: content["files"].update({name: content["files"]["encoder.onnx"]}))
     refused(folder, "a path within the folder is wanted")
+
+
+def test_a_description_that_was_altered(folder):
+    description, checksum = folder / "bundle.json", folder / "bundle.json.sha256"
+    written, stated = description.read_bytes(), checksum.read_text()
+    # Text and numbers that nothing else could tell from the right ones.
+    for old, new in ((b"linear networks", b"linear networkz"), (b'"mig": 0.5', b'"mig": 0.6'), (b'"z1"', b'"x1"')):
+        assert written.count(old) == 1
+        description.write_bytes(written.replace(old, new))
+        refused(folder, "bundle.json was altered: its SHA-256 is")
+        read_manifest(folder, check_hashes=False)
+    description.write_bytes(written)
+    for text in ("", stated[1:], stated.upper(), stated.replace("bundle.json", "a"), stated + "more", "0" * 10**6):
+        checksum.write_text(text)
+        refused(folder, "is not what it was written as")
+    checksum.write_text(f"{'0' * 64}  bundle.json\n")
+    refused(folder, "bundle.json was altered: its SHA-256 is")
+    checksum.unlink()
+    refused(folder, "bundle.json.sha256, which tells whether bundle.json was altered, is missing")
+    for line in (stated, stated.replace("  ", " *"), stated.strip(), stated.replace("\n", "\r\n")):
+        checksum.write_bytes(line.encode())
+        read_manifest(folder)
+
+
+def test_a_description_that_is_no_file(folder, tmp_path):
+    description = folder / "bundle.json"
+    description.rename(tmp_path / "elsewhere.json")
+    os.mkfifo(description)
+    refused(folder, "bundle.json cannot be read (it is no file)")
+    description.unlink()
+    for target in ("/dev/zero", tmp_path / "elsewhere.json"):
+        description.symlink_to(target)
+        refused(folder, "bundle.json is a link that leads out of the folder")
+        description.unlink()
+    description.symlink_to("bundle.json")
+    refused(folder, "bundle.json cannot be read (")
 
 
 def test_links(folder, tmp_path):
@@ -232,7 +280,8 @@ def test_a_folder_of_a_longer_name_is_outside(folder, tmp_path):
     other = tmp_path / "small-2"
     os.rename(folder, other)
     folder.mkdir()
-    (other / "bundle.json").rename(folder / "bundle.json")
+    for file in ("bundle.json", "bundle.json.sha256"):
+        (other / file).rename(folder / file)
     for file in ("encoder.onnx", "decoder.onnx"):
         (folder / file).symlink_to(other / file)
     refused(folder, "encoder.onnx is a link that leads out of the folder")

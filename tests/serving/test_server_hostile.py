@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -109,6 +110,7 @@ def test_traversals(server, inputs, message):
         ("POST", "/v2/repository/models/small/unload", 403),
         ("POST", "/v2/repository/models/small/load", 403),
         ("POST", "/v2/repository/models/..%2f/load", 404),
+        ("POST", "/v2/models/small/infer/", 404),
     ],
 )
 def test_paths_and_methods(server, method, path, status):
@@ -142,6 +144,20 @@ def test_a_compressed_body_cut_short(server):
     assert "ends too soon" in json.loads(answer)["error"]
 
 
+def test_a_compressed_body_that_goes_on_after_its_end(server):
+    body = gzip.compress(json.dumps({"inputs": [image()]}).encode())
+    status, _, answer = server.request("POST", "/v2/models/small/infer", body + b"more", {"Content-Encoding": "gzip"})
+    assert status == 400
+    assert "goes on" in json.loads(answer)["error"]
+    # Empty blocks, which give no bytes however many come.
+    empty = zlib.compressobj(wbits=31)
+    body = empty.compress(b"{") + b"".join(empty.flush(zlib.Z_FULL_FLUSH) for _ in range(3))
+    block = body[-5:] * 13107
+    head = HEAD + b"Connection: close\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in [body] + [block] * 17]
+    assert raw(server, head + b"".join(chunks)).startswith(b"HTTP/1.1 413")
+
+
 def test_a_compressed_body_that_is_huge(server):
     bomb = gzip.compress(bytes(500 * MIB), compresslevel=1)[: MIB - 1]
     before = server.memory()
@@ -169,6 +185,29 @@ def raw(server, sent, seconds=10.0):
 
 
 HEAD = b"POST /v2/models/small/infer HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+
+
+def test_a_refusal_reaches_clients_that_send_everything_first(server):
+    body = b" " * (8 * MIB)
+    answer = raw(server, HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    assert answer.startswith(b"HTTP/1.1 413") and answer.endswith(b'the body must be at most 1048576 bytes"}')
+
+
+@pytest.mark.parametrize(
+    "shape, datatype, data, message",
+    [
+        (b"1, 4, 6, 3", b"UINT8", b"[]," * 300_000 + b"[]", "is 72 values, got 300001"),
+        (b"1, 4, 6, 3", b"UINT8", b"[" + b"0," * 300_000 + b"0]", "flat or nested as the shape [1, 4, 6, 3] is"),
+        (b"1," * 500_000 + b"1", b"UINT8", b"1", "1 to 8 sizes, each at least 1, got [1, 1, 1, 1, 1, 1, 1, 1, 1]"),
+        (b"200000", b"BYTES", b'"",' * 199_999 + b'""', "must have shape [1 to 8, 4, 6, 3], got [200000]"),
+    ],
+    ids=["lists", "a row", "sizes", "texts"],
+)
+def test_refused_before_all_of_it_is_looked_at(server, shape, datatype, data, message):
+    body = b'{"inputs": [{"name": "image", "shape": [%b], "datatype": "%b", "data": [%b]}]}' % (shape, datatype, data)
+    status, _, answer = server.request("POST", "/v2/models/small/infer", body, JSON)
+    assert status == 400
+    assert message in json.loads(answer)["error"]
 
 
 def test_a_body_too_large_in_chunks(server):
@@ -258,12 +297,20 @@ def test_grpc(server):
         return message
 
     data = IMAGE.tobytes()
+    asking = [with_raw(data), with_raw(data)]
+    asking[0].outputs.add(name="mean").parameters["classification"].int64_param = 1
+    asking[1].inputs[0].parameters["shared_memory_region"].string_param = "a"
     bad = {
         grpc.StatusCode.INVALID_ARGUMENT: [
             request(),
             request(contents={"int_contents": PIXELS}),
             request(contents={"uint_contents": [256, *PIXELS[1:]]}),
             request(contents={"uint_contents": PIXELS, "fp32_contents": [1.0]}),
+            request(contents={"uint_contents": PIXELS * 1000}),
+            with_raw(data, contents={"uint_contents": PIXELS}),
+            with_raw(data, shape=[1] * 1000),
+            with_raw(b"", datatype="BYTES", shape=[10**6]),
+            *asking,
             with_raw(data[:-1]),
             with_raw(data, data),
             with_raw(data, shape=[]),
@@ -288,7 +335,10 @@ def test_grpc(server):
                 assert error.value.code() == code, message
                 assert error.value.details()
                 assert "Traceback" not in error.value.details()
+        unreadable = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
         for call, message, code in (
+            (unreadable, b"\xff\xff", "INVALID_ARGUMENT"),
+            (lambda message, timeout: list(stub.ModelStreamInfer(iter([message]))), with_raw(data), "UNIMPLEMENTED"),
             (stub.ModelReady, service_pb2.ModelReadyRequest(name="nothing"), "NOT_FOUND"),
             (stub.ModelMetadata, service_pb2.ModelMetadataRequest(name="nothing"), "NOT_FOUND"),
             (

@@ -13,10 +13,10 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
-def run(*arguments):
+def run(*arguments, **environment):
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "kerasvae.serving.verify", *map(str, arguments)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(kerasvae.__file__).parents[1])},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(kerasvae.__file__).parents[1]), **environment},
         capture_output=True,
         text=True,
     )
@@ -34,6 +34,15 @@ def test_a_bundle_in_a_process_of_its_own(tmp_path):
     process = run(tmp_path)
     assert process.returncode == 1 and not process.stdout
     assert process.stderr.startswith(f"{tmp_path}: decoder.onnx is cut short") and process.stderr.count("\n") == 1
+
+
+def test_nothing_is_left_in_the_home_folder(tmp_path):
+    write_bundle(tmp_path / "bundle")
+    (tmp_path / "home").mkdir()
+    process = run(tmp_path / "bundle", HOME=str(tmp_path / "home"), PYTHONDONTWRITEBYTECODE="1")
+    assert process.returncode == 0, process.stderr
+    # onnxruntime's usage data would begin there.
+    assert list((tmp_path / "home").rglob("*")) == []
 
 
 def test_keras_counts_as_a_failure(tmp_path, monkeypatch, capsys):

@@ -27,7 +27,7 @@ from mlserver.types import (
 
 from kerasvae.serving.server.data_plane import Inference, refuse_to_load
 from kerasvae.serving.server.settings import Limits
-from kerasvae.serving.server.tensors import DTYPES, MOST_TENSORS, quoted
+from kerasvae.serving.server.tensors import DTYPES, MOST_TENSORS, quoted, refuse_unsupported
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def grpc_server(inference: Inference, limits: Limits) -> aio.Server:
     size = limits.body
     server = aio.server(
         ThreadPoolExecutor(max_workers=1),  # for services that are not asynchronous: there is none
-        interceptors=[PromServerInterceptor(enable_handling_time_histogram=True)],
+        interceptors=[PromServerInterceptor(enable_handling_time_histogram=True), _Unreadable()],
         options=[
             ("grpc.max_receive_message_length", size),
             ("grpc.max_send_message_length", -1),
@@ -71,11 +71,33 @@ def grpc_server(inference: Inference, limits: Limits) -> aio.Server:
     return server
 
 
+UNREADABLE = object()
+
+
+class _Unreadable(aio.ServerInterceptor):
+    """Hands UNREADABLE to the method for what is no message of the protocol; grpc answers UNKNOWN, and logs it."""
+
+    async def intercept_service(self, continuation, handler_call_details):
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+
+        def read(message: bytes):
+            try:
+                return handler.request_deserializer(message)
+            except Exception:  # protobuf's own, whose module is not imported for that
+                return UNREADABLE
+
+        return handler._replace(request_deserializer=read)
+
+
 def _answered(method):
     """Errors as status codes with a sentence; the log gets those of this server alone."""
 
     @functools.wraps(method)
     async def call(self, request, context):
+        if request is UNREADABLE:
+            await context.abort(StatusCode.INVALID_ARGUMENT, "the message is not as the protocol says")
         try:
             return await method(self, request)
         except MLServerError as error:
@@ -120,6 +142,10 @@ class _Service(GRPCInferenceServiceServicer):
         response = await self._inference.infer(_payload(request), request.model_name, request.model_version)
         return _message(response, raw=bool(request.raw_input_contents))
 
+    async def ModelStreamInfer(self, request_iterator, context):
+        await context.abort(StatusCode.UNIMPLEMENTED, "there are no streams here; call ModelInfer")
+        yield  # without it this would be no stream
+
     @_answered
     async def RepositoryIndex(self, request):
         index = await self._inference.index(RepositoryIndexRequest())
@@ -145,9 +171,13 @@ def _payload(request: messages.ModelInferRequest) -> InferenceRequest:
     if raw and len(raw) != len(request.inputs):
         raise InferenceError(f"{len(request.inputs)} inputs need as many raw_input_contents, got {len(raw)}")
     inputs = []
+    for tensor in (*request.inputs, *request.outputs):
+        refuse_unsupported(tensor.parameters)
     for tensor in request.inputs:
         if tensor.datatype not in DTYPES and tensor.datatype != "BYTES":
             raise InferenceError(f"input {quoted(tensor.name)}: there is no datatype {quoted(tensor.datatype)}")
+        if raw and tensor.contents.ListFields():
+            raise InferenceError(f"input {quoted(tensor.name)}: contents must be empty beside raw_input_contents")
         if raw:
             data = raw[len(inputs)]
         else:
@@ -157,11 +187,11 @@ def _payload(request: messages.ModelInferRequest) -> InferenceRequest:
                     f"input {quoted(tensor.name)}: the contents of {tensor.datatype} must be in "
                     f"{field or 'raw_input_contents'}"
                 )
-            data = list(getattr(tensor.contents, field))
+            data = getattr(tensor.contents, field)
         inputs.append(
             RequestInput.model_construct(
                 name=tensor.name,
-                shape=list(tensor.shape),
+                shape=list(tensor.shape[:9]),  # one more than is allowed
                 datatype=tensor.datatype,
                 data=TensorData.model_construct(root=data),
             )

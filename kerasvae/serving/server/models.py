@@ -8,6 +8,7 @@ batch without comparing their datatypes and shapes, and one that fails fails all
 from __future__ import annotations
 
 import asyncio
+import math
 from concurrent.futures import Executor
 
 import numpy as np
@@ -18,7 +19,7 @@ from prometheus_client import Counter, Histogram
 
 from kerasvae.serving.bundle import Bundle
 from kerasvae.serving.server.settings import Limits, ModelParameters, ModelSettings
-from kerasvae.serving.server.tensors import array_of, quoted, request_input, response_output
+from kerasvae.serving.server.tensors import array_of, count_of, quoted, request_input, response_output
 
 # A larger request fills a batch by itself: joining it with others would cost a copy and gain nothing.
 LARGEST_BATCHED = 16
@@ -66,13 +67,16 @@ class BundleModel(MLModel):
 
     def accepted(self, request: InferenceRequest) -> InferenceRequest:
         """The request in canonical form: its inputs, with their data as bytes; InferenceError for a bad one."""
-        arrays, known = {}, [tensor.name for tensor in self.inputs]
+        arrays, known = {}, {tensor.name: tensor.shape[1:] for tensor in self.inputs}
         for tensor in request.inputs:
             if tensor.name not in known or tensor.name in arrays:
                 raise InferenceError(
                     f"inputs of {self.name} are {', '.join(known)}, each at most once, got "
                     f"{', '.join(quoted(tensor.name) for tensor in request.inputs)}"
                 )
+            # Before millions of values are looked at that no model takes.
+            if count_of(tensor) > self._most * math.prod(known[tensor.name]):
+                self._refuse_shape(tensor.name, tensor.shape, known[tensor.name])
             arrays[tensor.name] = array_of(tensor)
         for output in request.outputs or []:
             if output.name not in self._outputs_index:
@@ -148,8 +152,11 @@ class BundleModel(MLModel):
     def _count(self, name: str, array: np.ndarray, shape: tuple) -> None:
         """Refuse an array that is not (1 to largest batch, *shape)."""
         if array.shape[1:] != shape or not 1 <= len(array) <= self._most:
-            sizes = ", ".join(str(size) for size in (f"1 to {self._most}", *shape))
-            raise InferenceError(f"input '{name}' of {self.name} must have shape [{sizes}], got {list(array.shape)}")
+            self._refuse_shape(name, array.shape, shape)
+
+    def _refuse_shape(self, name: str, found, shape) -> None:
+        sizes = ", ".join(str(size) for size in (f"1 to {self._most}", *shape))
+        raise InferenceError(f"input '{name}' of {self.name} must have shape [{sizes}], got {list(found)}")
 
     def _pixels(self, arrays: dict) -> np.ndarray:
         image = arrays["image"]

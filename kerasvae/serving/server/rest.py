@@ -41,6 +41,7 @@ SLOWEST = 64 * 1024
 def application(settings: Settings, inference: Inference, limits: Limits):
     """The ASGI application."""
     app = create_app(settings, inference, model_repository_handlers=None)
+    app.router.redirect_slashes = False
     app.router.routes[:] = [route for route in app.router.routes if route.path in KEPT_ROUTES]
     endpoints = _Endpoints(inference, limits)
     for path in ("/v2/models/{model_name}", "/v2/models/{model_name}/versions/{model_version}"):
@@ -51,7 +52,7 @@ def application(settings: Settings, inference: Inference, limits: Limits):
             Route(f"/v2/repository/models/{{model_name}}/{action}", endpoints.load, methods=["POST"])
         )
     _answer_errors_in_json(app)
-    return _known_methods_only(app)
+    return _closed_when_read(_known_methods_only(app), limits.patience)
 
 
 class _Endpoints:
@@ -109,7 +110,11 @@ class _Endpoints:
             if chunk is None:
                 break
             received += len(chunk)
+            if received > most:
+                raise too_large
             if decompress is not None:
+                if chunk and decompress.eof:
+                    raise HTTPException(400, f"the body is not {encoding}: it goes on after its end")
                 try:
                     chunk = decompress.decompress(chunk, most - size + 1)
                 except zlib.error as error:
@@ -119,8 +124,9 @@ class _Endpoints:
                 raise too_large
             self._hold(len(chunk), held)
             chunks.append(chunk)
-        if decompress is not None and not decompress.eof:
-            raise HTTPException(400, f"the body is not {encoding}: it ends too soon")
+        if decompress is not None and (not decompress.eof or decompress.unused_data):
+            ends = "goes on after its end" if decompress.eof else "ends too soon"
+            raise HTTPException(400, f"the body is not {encoding}: it {ends}")
         return b"".join(chunks)
 
     def _hold(self, size: int, held: contextlib.ExitStack) -> None:
@@ -171,3 +177,41 @@ def _known_methods_only(app):
             await app(scope, receive, send)
 
     return checked
+
+
+def _closed_when_read(app, patience: float):
+    """Where a connection ends with the answer, the rest of the body is read first, for so many seconds at most.
+
+    A connection that is closed with bytes unread is reset, and a client that was still sending loses the answer.
+    """
+
+    async def patient(scope, receive, send):
+        if scope["type"] != "http" or not _closes(scope):
+            return await app(scope, receive, send)
+        ended = False
+
+        async def watched():
+            nonlocal ended
+            message = await receive()
+            ended = not message.get("more_body", False)
+            return message
+
+        async def after_the_body(message):
+            if message["type"] == "http.response.body" and not message.get("more_body", False) and not ended:
+                await send({**message, "more_body": True})
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(patience):
+                        while not ended:
+                            await watched()
+                message = {"type": "http.response.body", "body": b""}
+            await send(message)
+
+        await app(scope, watched, after_the_body)
+
+    return patient
+
+
+def _closes(scope) -> bool:
+    """Whether a client wants its connection closed after the answer."""
+    wishes = b",".join(value for name, value in scope["headers"] if name == b"connection").lower()
+    return b"close" in wishes or (scope["http_version"] == "1.0" and b"keep-alive" not in wishes)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,7 @@ def serve(
         OSError: for an address that cannot be had.
     """
     _log_to_stderr()
+    _allow_many_connections()
     limits = limits or Limits()
     with contextlib.ExitStack() as stack:
         # Bound before the bundles are opened, which takes longer than to find that a port is taken.
@@ -130,6 +132,13 @@ class _Servers:
             logging.shutdown()
             os._exit(1)
         self._stop.set()
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the system lets this process have: each connection is one, and 1024 is a usual number."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):  # not to be had; the number stays what it was
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _log_to_stderr() -> None:

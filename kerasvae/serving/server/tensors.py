@@ -7,6 +7,7 @@ numbers.
 
 from __future__ import annotations
 
+import gc
 import math
 import struct
 
@@ -35,6 +36,8 @@ DATATYPES = {np.dtype(dtype): datatype for datatype, dtype in DTYPES.items()}
 LONGEST_QUOTE = 100
 # No model here has as many; each costs more to check than to send.
 MOST_TENSORS = 16
+# What they would ask for is not done here, and an answer without it would be another than the client expects.
+UNSUPPORTED = ("classification", "shared_memory_region")
 
 
 def quoted(text) -> str:
@@ -47,7 +50,8 @@ def array_of(tensor: RequestInput) -> np.ndarray:
     """The array that an input is, of its declared shape and datatype.
 
     Args:
-        tensor: its data is bytes, or a list of numbers (flat or nested as the shape), of bool or of text.
+        tensor: its data is bytes, a list of numbers (flat or nested as the shape), of bool or of text, or one of gRPC's
+            repeated fields.
 
     Returns:
         Array; for the datatype BYTES of dtype object, holding bytes.
@@ -55,14 +59,9 @@ def array_of(tensor: RequestInput) -> np.ndarray:
     Raises:
         InferenceError: when shape, datatype and data do not fit one another.
     """
-    shape, data = tuple(tensor.shape), tensor.data.root
-    if any(size < 1 for size in shape) or not 1 <= len(shape) <= 8:
-        raise InferenceError(
-            f"input {quoted(tensor.name)}: shape must be 1 to 8 sizes, each at least 1, got {_listed(shape)}"
-        )
-    count = math.prod(shape)
+    count, shape, data = count_of(tensor), tuple(tensor.shape), tensor.data.root
     if tensor.datatype == "BYTES":
-        texts = _texts(tensor, data)
+        texts = _texts(tensor, data, count)
         array = np.empty(len(texts), object)
         array[:] = texts
         return array.reshape(shape)
@@ -77,20 +76,29 @@ def array_of(tensor: RequestInput) -> np.ndarray:
     return _of_list(tensor, data, count, dtype).reshape(shape)
 
 
+def count_of(tensor: RequestInput) -> int:
+    """How many values an input declares; InferenceError for a shape that is none."""
+    if not 1 <= len(tensor.shape) <= 8 or any(size < 1 for size in tensor.shape):
+        raise InferenceError(
+            f"input {quoted(tensor.name)}: shape must be 1 to 8 sizes, each at least 1, got {_listed(tensor.shape)}"
+        )
+    return math.prod(tensor.shape)
+
+
 def _of_list(tensor: RequestInput, data, count: int, dtype: np.dtype) -> np.ndarray:
-    try:
-        array = np.asarray(data)
-    except (ValueError, OverflowError, RecursionError):  # ragged, or deeper than arrays go
-        array = np.empty(0, object)
+    # NumPy would walk through all that was sent, which may be millions of lists, before it refused them.
+    if len(data) != count and not (isinstance(data[0] if len(data) else None, list) and len(data) == tensor.shape[0]):
+        raise InferenceError(
+            f"input {quoted(tensor.name)}: shape {_listed(tensor.shape)} is {count} values, got {len(data)}"
+        )
+    kinds = {bool} if dtype.kind == "b" else {int, float} if dtype.kind == "f" else {int}
+    data = list(data)
+    is_wanted = _is_nested(data, (count,), kinds) or _is_nested(data, tuple(tensor.shape), kinds)
+    array = np.asarray(data) if is_wanted else np.empty(0, object)
     if array.dtype.kind not in ("b" if dtype.kind == "b" else "iuf" if dtype.kind == "f" else "iu"):
         raise InferenceError(
             f"input {quoted(tensor.name)}: data must be a list of numbers that {tensor.datatype} can hold, flat or "
-            f"nested as the shape is (for BOOL of true and false)"
-        )
-    if array.shape not in ((count,), tuple(tensor.shape)):
-        raise InferenceError(
-            f"input {quoted(tensor.name)}: shape {_listed(tensor.shape)} is {count} values, got data of shape "
-            f"{_listed(array.shape)}"
+            f"nested as the shape {_listed(tensor.shape)} is (for BOOL of true and false)"
         )
     if dtype.kind in "iu" and not np.iinfo(dtype).min <= array.min() <= array.max() <= np.iinfo(dtype).max:
         raise InferenceError(f"input {quoted(tensor.name)}: data holds a value that {tensor.datatype} cannot hold")
@@ -98,19 +106,28 @@ def _of_list(tensor: RequestInput, data, count: int, dtype: np.dtype) -> np.ndar
         return array.astype(dtype)
 
 
-def _texts(tensor: RequestInput, data) -> list[bytes]:
+def _is_nested(data, shape: tuple[int, ...], kinds: set[type]) -> bool:
+    """Whether lists in lists have these lengths, and hold nothing but these kinds; stops at the first that do not."""
+    if not isinstance(data, list) or len(data) != shape[0]:
+        return False
+    return set(map(type, data)) <= kinds if len(shape) == 1 else all(_is_nested(row, shape[1:], kinds) for row in data)
+
+
+def _texts(tensor: RequestInput, data, count: int) -> list[bytes]:
     """Texts from a list, or from bytes in which each is preceded by its length (four bytes, little-endian)."""
     if isinstance(data, bytes):
         texts, at = [], 0
-        while at + 4 <= len(data):
+        while at + 4 <= len(data) and len(texts) < count:
             (length,) = struct.unpack_from("<I", data, at)
             texts.append(data[at + 4 : at + 4 + length])
             at += 4 + length
         complete = at == len(data)
-    else:
+    elif len(data) == count:
         texts = [text.encode() if isinstance(text, str) else text for text in data]
         complete = all(isinstance(text, bytes) for text in texts)
-    if not complete or len(texts) != math.prod(tensor.shape):
+    else:
+        texts, complete = [], False
+    if not complete or len(texts) != count:
         raise InferenceError(
             f"input {quoted(tensor.name)}: data must be as many texts as the shape {_listed(tensor.shape)} says"
         )
@@ -118,7 +135,7 @@ def _texts(tensor: RequestInput, data) -> list[bytes]:
 
 
 def _listed(shape) -> str:
-    return quoted(list(shape)).strip("'")
+    return quoted(list(shape[:100])).strip("'")
 
 
 def request_input(name: str, array: np.ndarray) -> RequestInput:
@@ -155,19 +172,34 @@ def parse_request(body: bytes, json_length: int | None) -> InferenceRequest:
     if json_length > len(body):
         raise InferenceError(f"Inference-Header-Content-Length is {json_length}, the body has {len(body)} bytes")
     try:
+        # While millions of lists are made, the collector would look through them again and again, and find nothing.
+        gc.disable()
         content = orjson.loads(body if json_length == len(body) else memoryview(body)[:json_length])
     except orjson.JSONDecodeError as error:
         raise InferenceError(f"the body is not JSON: {error}") from None
+    finally:
+        gc.enable()
     if not isinstance(content, dict) or not isinstance(content.get("inputs"), list):
         raise InferenceError('the body must be a JSON object with a list "inputs"')
     for key in ("inputs", "outputs"):
         if isinstance(content.get(key), list) and len(content[key]) > MOST_TENSORS:
             raise InferenceError(f"{key} must be at most {MOST_TENSORS}, got {len(content[key])}")
-    # The data is kept from pydantic, which would walk through every number.
-    data = [tensor.pop("data", None) if isinstance(tensor, dict) else None for tensor in content["inputs"]]
+    # The data is kept from pydantic, which would walk through every number, and so is all that means nothing here.
+    data = [tensor.get("data") if isinstance(tensor, dict) else None for tensor in content["inputs"]]
+    content = _kept(content, "id", "inputs", "outputs", parameter="binary_data_output", kind=bool)
+    content["inputs"] = [
+        _kept(tensor, "name", "shape", "datatype", parameter="binary_data_size", kind=int)
+        for tensor in content["inputs"]
+    ]
+    if isinstance(content.get("outputs"), list):
+        content["outputs"] = [
+            _kept(output, "name", parameter="binary_data", kind=bool) for output in content["outputs"]
+        ]
     for tensor in content["inputs"]:
         if isinstance(tensor, dict):
             tensor["data"] = []
+            if isinstance(tensor.get("shape"), list):
+                tensor["shape"] = tensor["shape"][:9]  # one more than is allowed
     try:
         request = InferenceRequest.model_validate(content)
     except pydantic.ValidationError as error:
@@ -187,9 +219,32 @@ def parse_request(body: bytes, json_length: int | None) -> InferenceRequest:
     return request
 
 
+def _kept(content, *keys: str, parameter: str, kind: type):
+    """Those fields, and that parameter, of an object; anything else as it is. InferenceError for other parameters."""
+    if not isinstance(content, dict):
+        return content
+    kept = {key: content[key] for key in keys if key in content}
+    parameters = content.get("parameters")
+    if isinstance(parameters, dict):
+        refuse_unsupported(parameters)
+        value = parameters.get(parameter)
+        if value is not None and type(value) is not kind:
+            allowed = "true or false" if kind is bool else "a number of bytes"
+            raise InferenceError(f"the parameter {parameter} must be {allowed}, got {type(value).__name__}")
+        parameters = {parameter: value}
+    return {**kept, "parameters": parameters}
+
+
+def refuse_unsupported(parameters) -> None:
+    """InferenceError when parameters of a tensor ask for what is not done here."""
+    for name in UNSUPPORTED:
+        if name in parameters:
+            raise InferenceError(f"the parameter {name} is not supported by this server")
+
+
 def _binary_size(tensor: RequestInput) -> int:
     size = getattr(tensor.parameters, "binary_data_size", None)
-    if type(size) is not int or size < 0:
+    if size is None or size < 0:
         raise InferenceError(
             f"input {quoted(tensor.name)} has no data: give it a list data, or a parameter binary_data_size and "
             "the bytes behind the JSON"
