@@ -16,7 +16,7 @@ STUDY = "study.json"
 # Rows of the grids of `kerasvae.tuning.grids`.
 COUNTS = {
     "paper": {"adversarial": 160, "overlap": 160, "augmented_loss": 40},
-    "small": {"adversarial": 24, "overlap": 32, "augmented_loss": 40},
+    "small": {"adversarial": 24, "overlap": 64, "augmented_loss": 40},
 }
 
 
@@ -32,12 +32,19 @@ def row_numbers(text) -> list[int]:
     """A type for argparse: numbers and ranges of them, 3,7-12, as increasing numbers from 1."""
     numbers = set()
     for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 1 <= first <= last or last > 10_000:
             raise argparse.ArgumentTypeError(f"must be numbers from 1 and ranges of them, as 3,7-12, got {text!r}")
         numbers.update(range(first, last + 1))
     return sorted(numbers)
+
+
+def folder(text) -> Path:
+    """A type for argparse: a path, which an empty shell variable is not."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be a folder, got ''")
+    return Path(text)
 
 
 def address(text) -> str:
@@ -75,7 +82,7 @@ def add(commands) -> argparse.ArgumentParser:
     )
     add_grid(parser)
     parser.add_argument("--rows", type=row_numbers, metavar="3,7-12", help="of the grid, from 1 (default all)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default runs/NAME-SCALE-FLAVOUR")
+    parser.add_argument("--out", type=folder, metavar="FOLDER", help="default runs/NAME-SCALE-FLAVOUR")
     parser.add_argument(
         "--resume", action="store_true", help="go on in the folder, with its unfinished rows and those of --rows"
     )
