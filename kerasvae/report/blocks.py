@@ -157,9 +157,17 @@ def download(name: str, frame: Frame) -> str:
         for name, values in columns.items()
     }
     csv = Frame(rounded).to_csv()
-    if len(csv) > MOST_PLAIN:
-        return _link(f"{name}.csv.zip", f"data:application/zip;base64,{_zipped(f'{name}.csv', csv)}")
+    return zip_link(name, csv) if len(csv) > MOST_PLAIN else csv_link(name, csv)
+
+
+def csv_link(name: str, csv: str) -> str:
+    """A link that holds `name`.csv."""
     return _link(f"{name}.csv", f"data:text/csv;charset=utf-8,{quote(csv, safe=_SAFE)}")
+
+
+def zip_link(name: str, csv: str) -> str:
+    """A link that holds a zip with `name`.csv."""
+    return _link(f"{name}.csv.zip", f"data:application/zip;base64,{_zipped(f'{name}.csv', csv)}")
 
 
 def _link(name, address):

@@ -163,7 +163,9 @@ def caveats(material: Material) -> str:
     )
     parts += [
         "<h3>All tables</h3>",
-        blocks.paragraph(f"Each up to {blocks.MOST_ROWS} rows has its CSV file in it.", "note"),
+        blocks.paragraph(
+            f"Each up to {blocks.MOST_ROWS} rows has its CSV file in it, unless it says that it has not.", "note"
+        ),
     ]
     parts.append(f'<ul class="columns">{links}</ul>')
     return "".join(parts)

@@ -16,6 +16,7 @@ from kerasvae.metrics.checks import check_integer, check_seed
 from kerasvae.report import blocks, choosing, gallery, overview, relations, replication, scores
 from kerasvae.report.material import Material
 from kerasvae.report.page import page
+from kerasvae.report.page_size import within_limit
 
 # Title and function of each section; a ValueError of the function says why it is not possible.
 SECTIONS = (
@@ -136,7 +137,7 @@ def report_html(
         for number, (heading, function) in enumerate(sections, 1):
             status.update(f"section {number} of {len(sections)}: {heading}")
             made.append((heading, section(material, function)))
-    return page(material.title, made)
+    return within_limit(page(material.title, made))
 
 
 def section(material: Material, function) -> str:

@@ -12,6 +12,7 @@ from study_results import study_columns
 from kerasvae.analysis.study.correlations import metric_correlations
 from kerasvae.analysis.study.load import load
 from kerasvae.report import blocks, report_html, write_report
+from kerasvae.report.page_size import within_limit
 from kerasvae.report.write import SECTIONS
 
 HOSTILE = "<script>alert('x')</script> & \"</style>\" $a_b$"
@@ -81,6 +82,18 @@ def test_large_tables_are_in_a_zip(monkeypatch, small, document):
     monkeypatch.setattr(blocks, "MOST_ROWS", 3)
     found = document(report_html(small, replicates=5, sections=SECTIONS[4:5]))
     assert "no CSV file here" in found.text and "agreement-correlations.csv" not in found.downloads()
+
+
+def test_a_page_that_is_too_large_has_more_zips_and_then_fewer_files(small, document):
+    page = report_html(small, replicates=5, sections=SECTIONS[4:5])
+    plain, size = document(page).downloads(), len(page.encode())
+    assert within_limit(page, size) == page
+    # A limit that the smallest saving meets takes one file, the largest.
+    zipped = within_limit(page, size - 1)
+    assert zipped.count("data:application/zip") == 1 and document(zipped).downloads() == plain
+    smallest = within_limit(page, 1000)
+    assert not document(smallest).downloads() and smallest.count("is left out here") == len(plain)
+    assert len(smallest.encode()) < len(zipped.encode()) < size
 
 
 def _columns(text):
