@@ -58,9 +58,10 @@ def replication_scatter(
     differs = np.array([value is True or value == 1 for value in frame["differs"].tolist()], bool)
     methods, panels = values_of(frame, "method"), values_of(frame, panel) if panel else [None]
     colours, markers = {**method_colours(methods), **(colours or {})}, method_markers(methods)
+    meaning = "; filled: the difference's interval excludes 0" if differs.any() else ""
     figure, axes = study_panels(
         len(panels), columns=columns, title=title, methods=methods if legend else None, labels=labels, colours=colours,
-        height=2.9, caption=count_text([len(x)], "medians") if caption is None else caption,
+        height=2.9, caption=f"{count_text([len(x)], 'medians')}{meaning}" if caption is None else caption,
     )  # fmt: skip
     members = np.array(frame["method"].tolist(), object)
     for place, name in zip(axes, panels, strict=True):
