@@ -98,8 +98,11 @@ def overlap(scale: str = "paper", flavour: str = "corrected") -> list[dict]:
     Paper: 8 spacings × 2 frameworks × 2 β × 5 seeds, 160 rows of 57 600 steps.
 
     Small: 8 spacings × 2 frameworks × 2 β × 2 seeds, 64 rows of 4000 steps, fully connected networks, 3 latents: one
-    white square of 8 pixels on 32 x 32, at 4 x 4 places. @@OVERLAP@@
-    The settings were chosen by 26 trials with seeds 101 and 102.
+    white square of 8 pixels on 32 x 32, at 4 x 4 places. It took 16 minutes with two workers on two cores, 31
+    minutes of processor time. DCI, mean of four runs, for spacings 8 to 1: β-VAE 0.04 0.03 0.02 0.13 0.04 0.31 0.43
+    0.95; Ada-GVAE 0.08 0.10 0.12 0.30 0.25 0.31 0.56 0.19. Spearman's correlation of spacing and DCI over the 32 runs
+    of each: -0.67 (p 0.00003) and -0.47 (p 0.006). Both rise as positions come to overlap, but for Ada-GVAE at spacing
+    1, where images differ least. The settings were chosen by about 70 trials of single rows with seeds 101 and 102.
     Of 16 images MIG finds information in latents that carry none; look at DCI.
 
     Args, returns, raises: as `adversarial`; spacings outermost, then frameworks, β and seeds.
