@@ -14,6 +14,7 @@ import numpy as np
 
 from kerasvae import files
 from kerasvae.metrics import evaluate
+from kerasvae.metrics.divergences import mean_divergences
 from kerasvae.metrics.udr import COLLAPSED
 from kerasvae.models import VAE
 from kerasvae.models.images import check_images
@@ -190,7 +191,7 @@ class LatentKL(keras.callbacks.Callback):
         images = self.images if raw else self.data.standardize(self.images)
         mean, logvar = (values.astype("float64") for values in self.model.encode(images, return_logvar=True))
         with np.errstate(over="ignore", invalid="ignore"):
-            kl = 0.5 * (mean**2 + np.exp(logvar) - logvar - 1.0).mean(axis=0)
+            kl = mean_divergences(mean, logvar)
         # Rounding may take that of a collapsed latent a little below 0.
         return np.maximum(kl, 0.0)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasvae.metrics.bootstrap import check_bootstrap
 from kerasvae.metrics.checks import check_divergences, check_integer, check_seed
+from kerasvae.metrics.divergences import mean_divergences
 from kerasvae.metrics.evaluation_codes import REPRESENTATIONS, EncodedImages
 from kerasvae.metrics.evaluation_material import (
     SAMPLE_PICTURES,
@@ -219,7 +220,7 @@ def _mean_divergences(images, indices, train, seed):
     mean, logvar = images(indices, np.random.default_rng([seed, SAMPLE_PICTURES]))
     mean, logvar = mean[:train], logvar[:train]
     # Rounding may take that of a collapsed latent a little below 0.
-    return np.maximum((mean**2 + np.exp(logvar) - logvar - 1).mean(axis=0) / 2, 0.0)
+    return np.maximum(mean_divergences(mean, logvar), 0.0)
 
 
 def _with_option(task, name, value):

@@ -6,6 +6,7 @@ import inspect
 import numpy as np
 
 from kerasvae.metrics.checks import check_integer, check_posterior, check_sample, check_seed, warnings_of_bins
+from kerasvae.metrics.divergences import mean_divergences
 from kerasvae.metrics.mutual_information import entropy, mutual_information
 
 METHODS = ("quadrature", "sampling", "histogram")
@@ -136,8 +137,7 @@ def _by_histogram(mean, logvar, factors, active, bins):
     matrix = mutual_information(mean, factors[:, active], bins)
     if logvar is None:
         return matrix, (), [*warnings, "the posteriors are not known: collapsed latents could not be dropped"]
-    divergence = (mean**2 + np.exp(logvar) - logvar - 1).mean(axis=0) / 2
-    collapsed = tuple(np.flatnonzero(divergence <= COLLAPSED).tolist())
+    collapsed = tuple(np.flatnonzero(mean_divergences(mean, logvar) <= COLLAPSED).tolist())
     matrix[list(collapsed)] = 0.0
     if collapsed:
         warnings.append(

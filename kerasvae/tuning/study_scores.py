@@ -9,6 +9,7 @@ from keras import ops
 from scipy.special import entr
 
 from kerasvae import metrics
+from kerasvae.metrics.divergences import mean_divergences
 from kerasvae.metrics.udr import COLLAPSED
 
 # Nats of mean KL above which a latent counts as active, in the number of active latents.
@@ -66,7 +67,7 @@ def study_scores(model, data, row: dict, jobs: int | None = None) -> tuple[dict,
     posteriors, rng = Posteriors(model, data), np.random.default_rng(row["scores_seed"])
     chosen = rng.permutation(len(data))[: row["code_images"]]
     mean, logvar = posteriors(chosen)
-    kl = (0.5 * (mean**2 + np.exp(logvar) - logvar - 1.0)).mean(axis=0)
+    kl = mean_divergences(mean, logvar)
     found = {
         **_losses(model, data, row, chosen),
         **_of_posteriors(mean, logvar, data.factors(chosen), row),

@@ -20,6 +20,7 @@ from kerasvae.metrics.checks import (
     check_range,
     check_seed,
 )
+from kerasvae.metrics.divergences import mean_divergences
 from kerasvae.metrics.evaluation_scores import GENERATOR, KINDS, SCORES
 from kerasvae.metrics.score_file import evaluate_codes
 
@@ -196,7 +197,7 @@ def _posteriors(mean, logvar):
 
 def _by_kl(mean, logvar):
     """Pairs of latents, those of the largest mean KL first."""
-    order = np.argsort(-(mean**2 + np.exp(logvar) - logvar - 1).mean(axis=0), kind="stable").tolist()
+    order = np.argsort(-mean_divergences(mean, logvar), kind="stable").tolist()
     return list(zip(order[::2], order[1::2], strict=False))
 
 

@@ -1,0 +1,14 @@
+"""How far posteriors are from the prior, latent by latent."""
+
+import numpy as np
+
+
+def mean_divergences(mean, logvar):
+    """Mean Kullback-Leibler divergence of each latent from N(0, 1) in nats, (latents,), in the dtype of these.
+
+    The NumPy counterpart of `kerasvae.math.kl_standard_normal`, for code that knows no backend.
+
+    Arguments:
+        mean, logvar: of Gaussian posteriors, (n, latents).
+    """
+    return (mean**2 + np.exp(logvar) - logvar - 1).mean(axis=0) / 2
