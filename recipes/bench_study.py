@@ -24,14 +24,7 @@ parser.add_argument("--replicates", type=int, default=2000)
 parser.add_argument("--only", nargs="+", default=[], help="names of analyses")
 args = parser.parse_args()
 
-STRENGTHS = {
-    "beta_vae": ("beta", (1, 2, 4, 6, 8, 16)),
-    "factor_vae": ("gamma", (10, 20, 30, 40, 50, 100)),
-    "beta_tc_vae": ("beta", (1, 2, 4, 6, 8, 10)),
-    "dip_vae_i": ("lambda_od", (1, 2, 5, 10, 20, 50)),
-    "dip_vae_ii": ("lambda_od", (1, 2, 5, 10, 20, 50)),
-    "annealed_vae": ("capacity", (5, 10, 25, 50, 75, 100)),
-}
+STRENGTHS = kv.tuning.studies.STRENGTHS
 SCORES = ("beta_vae_score", "factor_vae_score", "mig", "dci.disentanglement", "modularity", "sap", "udr")
 TASKS = [f"downstream.{predictor}.{count}" for predictor in ("lr", "gbt") for count in (10, 100, 1000, 10_000)]
 COSTS = ("loss.reconstruction", "loss.kl", "loss.elbo", "loss.total", "unsup.gaussian_tc", "unsup.gaussian_tc@sampled",

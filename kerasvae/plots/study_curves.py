@@ -52,10 +52,8 @@ def strength_lines(
     methods, panels = values_of(frame, "method"), values_of(frame, panel)
     colours, markers = {**method_colours(methods), **(colours or {})}, method_markers(methods)
     caption = count_text(frame["n"].tolist(), "seeds a setting") if caption is None else caption
-    figure, axes = study_panels(
-        len(panels), columns=columns, title=title, caption=caption, methods=methods if legend else None, labels=labels,
-        colours=colours,
-    )  # fmt: skip
+    look = {"methods": methods if legend else None, "labels": labels, "colours": colours}
+    figure, axes = study_panels(len(panels), columns=columns, title=title, caption=caption, **look)
     for place, name in zip(axes, panels, strict=True):
         part = frame.select(**{panel: name})
         for method in values_of(part, "method"):
@@ -89,10 +87,8 @@ def performance_profiles(
     methods, panels = values_of(frame, "method"), values_of(frame, panel)
     colours = {**method_colours(methods), **(colours or {})}
     caption = count_text(frame["n"].tolist(), "runs a method") if caption is None else caption
-    figure, axes = study_panels(
-        len(panels), columns=columns, title=title, caption=caption, methods=methods if legend else None, labels=labels,
-        colours=colours,
-    )  # fmt: skip
+    look = {"methods": methods if legend else None, "labels": labels, "colours": colours}
+    figure, axes = study_panels(len(panels), columns=columns, title=title, caption=caption, **look)
     for place, name in zip(axes, panels, strict=True):
         part = frame.select(**{panel: name})
         for method in values_of(part, "method"):
