@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import math
+import numbers
 
 import keras
 import numpy as np
+
+# What a data set must have, and the form of it.
+_ATTRIBUTES = {
+    "factor_names": "the names of its F factors, such as ('x', 'y')",
+    "factor_sizes": "the number of values of each factor, (F,)",
+    "image_shape": "(height, width, channels)",
+    "mean": "the mean of each channel in units of 0..1, NumPy (channels,)",
+    "std": "the standard deviation of each channel in units of 0..1, above 0, NumPy (channels,)",
+}
 
 
 class GroundTruthData:
@@ -38,6 +48,12 @@ class GroundTruthData:
     complete = True
     random = False
 
+    def __getattr__(self, name):
+        # Called for what is missing only.
+        if name in _ATTRIBUTES:
+            raise AttributeError(f"{type(self).__name__} must set `{name}`: {_ATTRIBUTES[name]}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def render(self, factors: np.ndarray) -> np.ndarray:
         """Images of checked factor values: integer (n, F) to uint8 (n, height, width, channels).
 
@@ -62,7 +78,45 @@ class GroundTruthData:
             ValueError: for indices that are not integers, not one-dimensional or out of range.
         """
         factors = self.factors(indices)
-        return self.render(factors, indices if draws is None else draws) if self.random else self.render(factors)
+        images = self.render(factors, indices if draws is None else draws) if self.random else self.render(factors)
+        self._check_rendered(images, len(factors))
+        return images
+
+    def _check_rendered(self, images, count: int) -> None:
+        dtype, shape = getattr(images, "dtype", type(images).__name__), tuple(np.shape(images))
+        if dtype != np.uint8 or shape != (count, *self.image_shape):
+            raise ValueError(
+                f"{type(self).__name__}.render must return uint8 images 0..255 of shape "
+                f"{(count, *self.image_shape)}, got {dtype} of shape {shape}"
+            )
+
+    def check(self) -> None:
+        """ValueError, naming the class and what is wrong, unless the data set has what it must have in the right form.
+
+        The pipelines call it, so that a data set of one's own fails before anything is trained.
+        """
+        if self.__dict__.get("_checked"):
+            return
+        for name, form in _ATTRIBUTES.items():
+            if getattr(self, name, None) is None:
+                raise ValueError(f"{type(self).__name__} must set `{name}`: {form}")
+        names, sizes, shape = tuple(self.factor_names), tuple(self.factor_sizes), tuple(self.image_shape)
+        whole = all(isinstance(size, numbers.Integral) and size >= 1 for size in (*sizes, *shape))
+        if not whole or len(names) != len(sizes) or len(shape) != 3:
+            raise ValueError(
+                f"{type(self).__name__}: factor_names and factor_sizes must be as many, and factor_sizes and "
+                f"image_shape (height, width, channels) positive integers; got {names}, {sizes} and {shape}"
+            )
+        for name, least in (("mean", -math.inf), ("std", 0.0)):
+            value = np.asarray(getattr(self, name))
+            number = np.issubdtype(value.dtype, np.number)
+            if value.shape != shape[2:] or not number or not np.isfinite(value).all() or not (value > least).all():
+                raise ValueError(
+                    f"{type(self).__name__}.{name} must be {_ATTRIBUTES[name]}, here {shape[2:]}, got {value!r}"
+                )
+        if len(self):
+            GroundTruthData._check_rendered(self, self.images(np.zeros(1, "int64")), 1)
+        self._checked = True
 
     def factors(self, indices) -> np.ndarray:
         """Factor values of the given indices, integer (n, F); arguments and errors as for `images`."""

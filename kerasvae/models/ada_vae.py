@@ -89,10 +89,6 @@ class AdaGVAE(BetaVAE):
         first_mean, first_logvar, second_mean, second_logvar = average_posteriors(*pair, shared, how=self.averaging)
         return ops.concatenate([first_mean, second_mean]), ops.concatenate([first_logvar, second_logvar])
 
-    def call(self, images, training=False):
-        mean, _ = BetaVAE.posterior(self, images, training=training)
-        return self.decoder(mean, training=training)
-
     def get_config(self):
         return {**super().get_config(), "averaging": self.averaging, "distance": self.distance}
 

@@ -7,7 +7,8 @@ import contextlib
 import keras
 from keras import ops
 
-from kerasvae.models.images import pipeline_attribute, standardize
+from kerasvae.models.images import standardize
+from kerasvae.models.training_data import pipeline_attribute
 
 
 class DeviceImages:

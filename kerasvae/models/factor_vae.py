@@ -9,7 +9,9 @@ from keras import ops
 
 from kerasvae.math import permute_latents
 from kerasvae.models.hyperparameter import Hyperparameter
+from kerasvae.models.networks import warn_of_unseeded_networks
 from kerasvae.models.noise import uniform
+from kerasvae.models.training import checked_optimizer
 from kerasvae.models.vae import VAE
 from kerasvae.networks import mlp_discriminator
 
@@ -64,6 +66,8 @@ class FactorVAE(VAE):
         super().__init__(encoder, decoder, reconstruction, **kwargs)
         self.discriminator = mlp_discriminator(self.latents, seed=self.seed) if discriminator is None else discriminator
         _check_discriminator(self.discriminator, self.latents)
+        if kwargs.get("seed") is not None:
+            warn_of_unseeded_networks(discriminator=self.discriminator)
         self.update = update
         self.gamma = gamma
 
@@ -80,21 +84,30 @@ class FactorVAE(VAE):
         Args:
             optimizer: of encoder and decoder, an optimizer or its name; a `keras.optimizers.MultiOptimizer` is taken as
                 it is.
-            discriminator_optimizer: an optimizer. Default `Adam(1e-4, beta_1=0.5, beta_2=0.9, epsilon=1e-8)`, the
-                paper's.
+            discriminator_optimizer: an optimizer or its name. Default `Adam(1e-4, beta_1=0.5, beta_2=0.9,
+                epsilon=1e-8)`, the paper's.
             **kwargs: as for `VAE.compile`.
 
         Raises:
             ValueError: when an optimizer would have no variables, or variables of both networks share their paths.
         """
-        if not isinstance(optimizer, keras.optimizers.MultiOptimizer):
+        whole = getattr(optimizer, "inner_optimizer", optimizer)  # as it comes back from a file under mixed_float16
+        if isinstance(whole, keras.optimizers.MultiOptimizer):
+            if discriminator_optimizer is not None:
+                raise ValueError(
+                    "discriminator_optimizer must be None with a MultiOptimizer, which holds it already, got "
+                    f"{discriminator_optimizer!r}"
+                )
+        else:
             optimizer = keras.optimizers.Adam(1e-3, epsilon=1e-8) if optimizer is None else optimizer
             if discriminator_optimizer is None:
                 discriminator_optimizer = keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9, epsilon=1e-8)
+            optimizer = checked_optimizer(optimizer, "optimizer")
+            discriminator_optimizer = checked_optimizer(discriminator_optimizer, "discriminator_optimizer")
             # One entry: loaded again, each entry of the map would become an optimizer of its own.
             paths = "|".join(re.escape(variable.path) for variable in self.discriminator.trainable_variables)
             optimizer = keras.optimizers.MultiOptimizer(
-                keras.optimizers.OptimizerMap(keras.optimizers.get(optimizer), {paths: discriminator_optimizer})
+                keras.optimizers.OptimizerMap(optimizer, {paths: discriminator_optimizer})
             )
         super().compile(optimizer, **kwargs)
         self._shares()
@@ -105,11 +118,12 @@ class FactorVAE(VAE):
         chosen = {True: [], False: []}
         for variable in self.trainable_variables:
             chosen[id(variable) in own].append(variable)
+        optimizers = getattr(self.optimizer, "inner_optimizer", self.optimizer).optimizers
         shares = []
         for variables in (chosen[False], chosen[True]):
             owners = [
                 inner
-                for inner in self.optimizer.optimizers
+                for inner in optimizers
                 if any(variable is known for known in inner._trainable_variables for variable in variables)
             ]
             if len(owners) != 1 or len(owners[0]._trainable_variables) != len(variables):

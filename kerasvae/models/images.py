@@ -38,6 +38,26 @@ def check_finite(images, argument: str) -> None:
         )
 
 
+def scale_warning(images, argument: str) -> str | None:
+    """What to say of images (NumPy, not empty) whose values hint at another scale than their dtype stands for."""
+    low, high = float(images.min()), float(images.max())
+    if images.dtype == np.uint8:
+        if high != 1.0:
+            return None
+        return (
+            f"{argument}: uint8 images are taken for pixels 0..255, but these hold 0 and 1 alone, nearly black to the "
+            f"model: multiply them by 255"
+        )
+    # Standardised images have a mean near 0, and seldom more than 20 standard deviations.
+    if (low < 0.0 or high <= 32.0) and max(-low, high) <= 100.0:
+        return None
+    return (
+        f"{argument}: floating images are taken to be standardised (or in 0..1), but the values of these go from "
+        f"{low:g} to {high:g}: if they are pixels 0..255 give them as uint8, which the model standardises, or divide "
+        "by 255"
+    )
+
+
 def standardize(images, mean, std):
     """uint8 (batch, height, width, channels) to float32 (images/255 - mean)/std, as a tensor; floating as float32."""
     if "uint8" not in str(images.dtype):
@@ -68,89 +88,3 @@ def channel_constants(mean, std, channels: int) -> tuple[tuple[float, ...], tupl
     if min(constants[1]) <= 0:
         raise ValueError(f"pixel_std must be greater than 0 in every channel, got {std!r}")
     return constants[0], constants[1]
-
-
-def first_batch(data, argument: str):
-    """The first batch of a tf.data.Dataset, PyDataset or array, or None where looking would consume it.
-
-    Raises:
-        ValueError: naming `argument` when there is none, or when the data never end and `fit` was not told when to.
-    """
-    if isinstance(data, dict) or hasattr(data, "dtype"):
-        lengths = [len(part) for part in (data.values() if isinstance(data, dict) else [data])]
-        if not lengths or min(lengths) == 0:
-            raise ValueError(f"{argument} is empty: it must hold at least one image")
-        return data
-    if hasattr(data, "element_spec"):
-        batch = next(iter(data), None)
-    elif hasattr(data, "__getitem__") and hasattr(data, "num_batches"):
-        batch = data[0] if data.num_batches != 0 else None
-    else:
-        return None
-    if batch is None:
-        raise ValueError(f"{argument} is empty: it must hold at least one batch of images")
-    return batch
-
-
-def pipeline_attribute(data, name: str):
-    """What a pipeline of `kerasvae.datasets` carries under a name, also after `take`, `map` or `prefetch`, or None."""
-    waiting = [data]
-    while waiting:
-        dataset = waiting.pop()
-        found = getattr(dataset, name, None)
-        if found is not None:
-            return found
-        waiting.extend(dataset._inputs() if hasattr(dataset, "_inputs") else ())
-    return None
-
-
-def check_data(model, data, argument: str, steps: int | None, batch_size: int | None = None) -> None:
-    """Check what is given to `fit` or `evaluate` before anything is computed.
-
-    Args:
-        model: the model; its `gather_images` says what a batch must be.
-        data: array, dictionary of arrays, pipeline, or a tuple of one of these and targets (which are refused).
-        argument: what the caller calls the data, for the error.
-        steps: number of batches that will be drawn, or None.
-        batch_size: images a batch of an array will hold, or None for Keras's 32.
-
-    Raises:
-        ValueError: naming `argument`, when the data are empty, do not fit the model, hold NaN or infinity (in the first
-            batch of a pipeline), or never end and `steps` is None.
-    """
-    data = model.unpack(data)
-    endless = (
-        int(data.cardinality()) == -1
-        if hasattr(data, "element_spec")
-        else hasattr(data, "num_batches") and data.num_batches is None
-    )
-    if steps is None and endless:
-        raise ValueError(
-            f"{argument} never ends: give steps to the pipeline, or say how many (steps_per_epoch to fit, steps to "
-            "evaluate, validation_steps)"
-        )
-    batch = first_batch(data, argument)
-    if batch is None:
-        return
-    batch = model.unpack(batch)
-    count = len(next(iter(batch.values())) if isinstance(batch, dict) else batch)
-    if batch is data:
-        full = 32 if batch_size is None else batch_size
-        sizes = {min(count, full), count % full or min(count, full)}
-    else:
-        sizes = {count}
-    least, most = model.batch_limits()
-    if min(sizes) < least or max(sizes) > most:
-        raise ValueError(
-            f"{argument}: a batch must hold at least {least} images"
-            + (f" and at most {most}" if most < 2**31 else "")
-            + f" for {type(model).__name__}, the batches hold {' and '.join(map(str, sorted(sizes)))}"
-        )
-    rendered = pipeline_attribute(data, "rendered_from")
-    if rendered is not None:
-        # A batch of indices: what stands for them here are the images of the first.
-        images = rendered.images(np.zeros(1, "int64"))
-        batch = {**batch, "first": images, "second": images} if isinstance(batch, dict) else images
-    for part in batch.values() if isinstance(batch, dict) else [batch]:
-        check_finite(part, argument)
-    model.gather_images({key: part[:1] for key, part in batch.items()} if isinstance(batch, dict) else batch[:1])

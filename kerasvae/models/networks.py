@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 
 
-def check_networks(encoder, decoder) -> tuple[tuple[int, int, int], int]:
-    """The image shape and number of latents of the two networks; ValueError naming the one that does not fit."""
+def check_networks(encoder, decoder) -> tuple[keras.Model, tuple[int, int, int], int]:
+    """The encoder, the image shape and the number of latents; ValueError naming the network that does not fit.
+
+    An encoder that returns `[mean, logvar]` becomes one that returns them by name, of the same layers.
+    """
     for argument, network in (("encoder", encoder), ("decoder", decoder)):
         if not isinstance(network, keras.Model) or not network.built:
             raise ValueError(
@@ -20,8 +25,14 @@ def check_networks(encoder, decoder) -> tuple[tuple[int, int, int], int]:
         )
     # `output_shape` drops the names of the outputs; a symbolic call keeps them.
     heads = encoder.compute_output_spec(keras.KerasTensor((None, *image_shape)))
+    if isinstance(heads, list | tuple) and len(heads) == 2:
+        named = dict(zip(("mean", "logvar"), encoder.outputs, strict=True))
+        encoder = keras.Model(encoder.inputs[0], named, name=encoder.name)
+        heads = dict(zip(("mean", "logvar"), heads, strict=True))
     if not isinstance(heads, dict) or not {"mean", "logvar"} <= set(heads):
-        raise ValueError(f'encoder must return a dictionary with "mean" and "logvar", it returns {heads}')
+        raise ValueError(
+            f'encoder must return a dictionary with "mean" and "logvar", or the two in this order, it returns {heads}'
+        )
     heads = {head: tuple(tensor.shape) for head, tensor in heads.items()}
     if len(heads["mean"]) != 2 or heads["mean"] != heads["logvar"]:
         raise ValueError(
@@ -37,4 +48,24 @@ def check_networks(encoder, decoder) -> tuple[tuple[int, int, int], int]:
         raise ValueError(
             f"decoder must return images of the encoder's shape {image_shape}, it returns {decoder.output_shape[1:]}"
         )
-    return image_shape, latents
+    return encoder, image_shape, latents
+
+
+def warn_of_unseeded_networks(**networks) -> None:
+    """A warning, naming them, if some of the networks hold random parts that have no seed of their own."""
+    unseeded = [name for name, network in networks.items() if _lacks_a_seed(network.get_config())]
+    if unseeded:
+        warnings.warn(
+            f"seed repeats the noise and the order of images, but the weights or layers of {' and '.join(unseeded)} "
+            "are random without a seed, so that two runs differ; give each network a seed, as in "
+            f"kerasvae.networks.mlp_encoder(..., seed=1), or its layers",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _lacks_a_seed(config) -> bool:
+    """Whether anywhere in a configuration a random initializer or layer has the seed None."""
+    if isinstance(config, dict):
+        return ("seed" in config and config["seed"] is None) or any(map(_lacks_a_seed, config.values()))
+    return isinstance(config, list | tuple) and any(map(_lacks_a_seed, config))

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from kerasvae.models.device_images import device_images_of
-from kerasvae.models.images import channel_constants, check_data, first_batch, pipeline_attribute
+from kerasvae.models.images import channel_constants
+from kerasvae.models.training_data import check_data, first_batch, pipeline_attribute
 from kerasvae.models.vae import VAE
 
 

@@ -7,15 +7,16 @@ import numbers
 import secrets
 
 import keras
+import numpy as np
 from keras import ops
 
-from kerasvae.losses import MeanSquaredError
 from kerasvae.math import kl_standard_normal
 from kerasvae.models.coding import Coding
 from kerasvae.models.hyperparameter import hyperparameters
 from kerasvae.models.images import channel_constants, check_images, standardize
-from kerasvae.models.networks import check_networks
+from kerasvae.models.networks import check_networks, warn_of_unseeded_networks
 from kerasvae.models.noise import standard_normal
+from kerasvae.models.reconstruction import per_image_or_element, reconstruction_loss
 from kerasvae.models.saving import Saving
 from kerasvae.models.train_step import TrainStep
 from kerasvae.models.training import Training
@@ -28,30 +29,37 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         loss = reconstruction + KL(q(z|x) ‖ N(0, I))
 
     Args:
-        encoder: functional `keras.Model` from images (height, width, channels) to `{"mean", "logvar"}`.
+        encoder: functional `keras.Model` from images (height, width, channels) to `{"mean", "logvar"}`, or to the two
+            in this order.
         decoder: functional `keras.Model` from (latents,) to the encoder's image shape.
-        reconstruction: a `keras.losses.Loss`, such as those of `kerasvae.losses`; its `call` gives a value an image or
-            an element, which is averaged over the image. Default `MeanSquaredError()`.
+        reconstruction: a `keras.losses.Loss`, such as those of `kerasvae.losses`, or the name of one of Keras's, such
+            as "mse"; its `call` gives one value per image or element, which is averaged over the image. Default
+            `MeanSquaredError()`.
         reduction: "sum": per image, the reconstruction summed over height, width and channels and the KL summed over
             latents (the evidence lower bound in nats when the loss is a log-likelihood); or "mean": the mean over
             elements and the mean over latents ("beta normalisation" of "Overlooked Implications", supplement B.1).
             `kerasvae.math.convert_beta` converts between them. Default "sum", for which β = 1 is the bound.
-        seed: of the latent noise, an integer, at least 0; None draws one. Noise is a function of (seed, step).
+        seed: of the latent noise and of the order in which `fit` takes an array's images, an integer, at least 0; None
+            draws one. Both are functions of (seed, step).
         pixel_mean, pixel_std: channel constants in units of 0..1 that turn uint8 images into what the model is trained
-            on, (image/255 - mean)/std: a number, or one a channel. `fit` takes them over from the pipelines of
-            `kerasvae.datasets` when they are not given; otherwise 0 and 1. `knows_pixel_constants` tells whether they
-            are more than that assumption.
+            on, (image/255 - mean)/std: a number, or one per channel. `fit` takes them over from the pipelines of
+            `kerasvae.datasets` when they are not given, and `adapt` sets them; otherwise 0 and 1.
+            `knows_pixel_constants` tells whether they are more than that assumption.
         name: of the model.
 
-    `fit` and `evaluate` take batches of images: float32 (already standardised) or uint8 (standardised on the device).
-    The logs hold `loss`, and in nats per image whatever the reduction, `reconstruction_loss` (the loss times H·W·C) and
-    `kl_loss`.
+    Wherever images go in (`fit`, `evaluate`, `predict`, `model(x)`, `encode`, `reconstruct`), they are floating and
+    standardised already, or uint8, 0..255, which is standardised on the device. `model(x)` and `predict` give what
+    `reconstruct` does: images decoded from the mean of the posterior. The logs hold `loss`, and in nats per image
+    whatever the reduction, `reconstruction_loss` (the loss times H·W·C) and `kl_loss`.
 
     To write another objective override `regularization`, declare numeric arguments with `Hyperparameter` and other
     arguments in `get_config`.
 
     Raises:
         ValueError: when encoder, decoder and reconstruction do not fit each other, or for a value not allowed.
+
+    Warns:
+        UserWarning: when `seed` is given but the networks' weights or layers are random without a seed of their own.
 
     Source: Kingma & Welling 2013.
     """
@@ -71,22 +79,18 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         name=None,
         **kwargs,
     ):
-        image_shape, latents = check_networks(encoder, decoder)
-        reconstruction = MeanSquaredError() if reconstruction is None else reconstruction
-        if not isinstance(reconstruction, keras.losses.Loss):
-            raise ValueError(
-                f"reconstruction must be a keras.losses.Loss such as kerasvae.losses.MeanSquaredError(), "
-                f"got {reconstruction!r}"
-            )
+        encoder, image_shape, latents = check_networks(encoder, decoder)
+        reconstruction = reconstruction_loss(reconstruction)
         if reduction not in ("mean", "sum"):
             raise ValueError(f'reduction must be "mean" or "sum", got {reduction!r}')
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0):
-            raise ValueError(f"seed must be None or an integer, at least 0, got {seed!r}")
-        super().__init__(name=name, **kwargs)
+        if seed is not None:
+            _check_seed(seed)
+            warn_of_unseeded_networks(encoder=encoder, decoder=decoder)
+        # `call` decides what is cast: Keras would turn the images of a model in mixed precision to its half.
+        super().__init__(name=name, autocast=False, **kwargs)
         self.image_shape, self.latents = image_shape, latents
         self.encoder, self.decoder, self.reconstruction = encoder, decoder, reconstruction
         self.reduction = reduction
-        self.seed = secrets.randbelow(2**31) if seed is None else int(seed)
         self.knows_pixel_constants = pixel_mean is not None or pixel_std is not None
         self.pixel_mean, self.pixel_std = channel_constants(pixel_mean, pixel_std, self.image_shape[-1])
         # Counters of the model's own: schedules and noise are functions of them, and they are saved.
@@ -97,13 +101,21 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
             for name in ("step", "evaluation_step")
         )
         self.noise_seed = self.add_weight(shape=(), dtype="int", trainable=False, initializer="zeros", name="seed")
-        self.noise_seed.assign(self.seed % (2**31 - 1))
+        self.set_seed(secrets.randbelow(2**31) if seed is None else seed)
         self._training = False
         self.device_images = {True: None, False: None}  # by `training`, for pipelines that yield indices
         self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *self.logged_terms())}
         # The networks are built, so the model is: saving, tuners and callbacks rely on it. `build()` would also lock
         # the model, before a subclass has added its own weights.
         self.built = True
+        self._warned = set()
+        self.lacks_constants = False  # whether it was trained on floats, standardised by constants it does not know
+
+    def set_seed(self, seed: int) -> None:
+        """Give the noise, and the order of images, another seed; the compiled step stays as it is."""
+        _check_seed(seed)
+        self.seed = int(seed)
+        self.noise_seed.assign(self.seed % (2**31 - 1))
 
     # The seam: what an objective may override ------------------------------------------------------------------------
 
@@ -149,6 +161,11 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         """
         return [(self.compute_loss, [(self.optimizer, self.trainable_variables)])]
 
+    def loss_scale(self, shares):
+        """The `LossScaleOptimizer` around the optimizers of some shares, which then have to scale by it, or None."""
+        around = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        return self.optimizer if around and shares[0][0] is not self.optimizer else None
+
     # The objective ---------------------------------------------------------------------------------------------------
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -158,13 +175,13 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         self._training = training
         z = mean + ops.exp(0.5 * logvar) * self.noise(mean)
         predicted = ops.cast(self.decoder(z, training=training), "float32")
-        errors = self.reconstruction.call(images, predicted)
+        errors = per_image_or_element(self.reconstruction, images, predicted)
         reconstruction = ops.mean(errors) * math.prod(self.image_shape)
         self._terms = {
             "reconstruction_loss": reconstruction,
             "kl_loss": ops.mean(ops.sum(kl_standard_normal(mean, logvar), axis=-1)),
         }
-        penalty = self.regularization(mean, logvar, z)
+        penalty = self._scalar(self.regularization(mean, logvar, z), "regularization must return")
         loss = reconstruction + penalty
         if self.reduction == "mean":
             loss = reconstruction / math.prod(self.image_shape) + penalty / self.latents
@@ -183,7 +200,21 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
 
     def track(self, name, value):
         """Report a scalar term of this batch to the logs, under a name that `logged_terms` lists."""
-        self._terms[name] = value
+        if name not in self.trackers or name == "loss":
+            raise ValueError(
+                f"{type(self).__name__}: track({name!r}) reports a term that logged_terms() does not list; it lists "
+                f"{[known for known in self.trackers if known != 'loss']}"
+            )
+        self._terms[name] = self._scalar(value, f"track({name!r}) takes")
+
+    def _scalar(self, value, what):
+        """The value; ValueError unless it is a scalar."""
+        shape = tuple(ops.shape(value)) if hasattr(value, "shape") or isinstance(value, list | tuple) else ()
+        if shape != ():
+            raise ValueError(
+                f"{type(self).__name__}: {what} a scalar, the batch's mean of a value per image; got shape {shape}"
+            )
+        return value
 
     def scalar(self, name):
         """Value of a hyper-parameter, such as "beta", at the current step, a float32 scalar tensor."""
@@ -207,11 +238,36 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         rows = ops.cast(ops.reshape(rows, (-1, 1)), "int32")
         return rows * self.latents + ops.arange(self.latents, dtype="int32")
 
+    def __call__(self, images, *args, **kwargs):
+        # Of tensors, which the compiled step passes on, nothing can be seen.
+        if isinstance(next(iter(images.values())) if isinstance(images, dict) and images else images, np.ndarray):
+            self.check_images(images, "images")
+        return super().__call__(images, *args, **kwargs)
+
     def call(self, images, training=False):
-        """Reconstruction of standardised images from the mean of their posterior."""
-        mean, _ = self.posterior(images, training=training)
-        return self.decoder(mean, training=training)
+        """Images decoded from the mean of the posterior of each image; of pairs as a dictionary, a dictionary."""
+        if isinstance(images, dict):
+            # Checked as in training; of a pair, each image is encoded on its own, as `encode` does.
+            self.gather_images(images)
+            return {key: self.call(images[key], training=training) for key in ("first", "second")}
+        check_images(images, self.image_shape, "images")
+        images = standardize(images, self.pixel_mean, self.pixel_std)
+        mean, _ = VAE.posterior(self, images, training=training)
+        return self.expected_image(ops.cast(self.decoder(mean, training=training), "float32"))
+
+    def expected_image(self, predicted):
+        """The images that the decoder's outputs stand for: a loss may predict logits (`BernoulliNLL`)."""
+        link = getattr(self.reconstruction, "expected_image", None)
+        if link is not None:
+            return link(predicted)
+        # Keras's own losses of this kind.
+        return ops.sigmoid(predicted) if getattr(self.reconstruction, "from_logits", False) else predicted
 
     @property
     def metrics(self):
         return list(self.trackers.values())
+
+
+def _check_seed(seed) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
+        raise ValueError(f"seed must be None or an integer, at least 0, got {seed!r}")

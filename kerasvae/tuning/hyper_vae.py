@@ -15,7 +15,7 @@ from kerasvae.callbacks import DisentanglementScores
 from kerasvae.metrics.evaluation_scores import resolve
 from kerasvae.metrics.udr import udr
 from kerasvae.models import AdaGVAE
-from kerasvae.models.images import pipeline_attribute
+from kerasvae.models.training_data import pipeline_attribute
 from kerasvae.models.vae import VAE
 from kerasvae.tuning.search_space import ask, check_space, ends_of
 from kerasvae.tuning.train_and_score import NETWORKS, arguments_of

@@ -12,11 +12,14 @@ def given_posteriors(mean, logvar, **arguments):
     count, latents = mean.shape
     image = keras.layers.Input((1, count, 1), name="image")
     flat = keras.layers.Flatten()(image)
-    heads = {name: keras.layers.Dense(latents, use_bias=False, name=name) for name in ("mean", "logvar")}
+    heads = {
+        name: keras.layers.Dense(latents, use_bias=False, kernel_initializer="zeros", name=name)
+        for name in ("mean", "logvar")
+    }
     encoder = keras.Model(image, {name: head(flat) for name, head in heads.items()})
     for name, table in (("mean", mean), ("logvar", logvar)):
         heads[name].set_weights([table.astype("float32")])
-    model = kv.AdaGVAE(encoder, kv.networks.mlp_decoder((1, count, 1), latents, hidden=()), seed=0, **arguments)
+    model = kv.AdaGVAE(encoder, kv.networks.mlp_decoder((1, count, 1), latents, hidden=(), seed=1), seed=0, **arguments)
     one_hot = np.eye(count, dtype="float32").reshape(count, 1, count, 1)
     half = count // 2
     return model, model.gather_images({"first": one_hot[:half], "second": one_hot[half:]})

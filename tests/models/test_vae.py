@@ -54,7 +54,7 @@ def test_networks_that_do_not_fit(arguments, message):
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
-        ("reconstruction", "mse"),
+        ("reconstruction", "mce"),
         ("reduction", "none"),
         ("seed", -1),
         ("seed", 1.5),
@@ -165,7 +165,8 @@ def test_tf_data_and_its_constants():
     assert np.abs(before - model.encode(raw)).max() > 1e-3
     fixed = kv.VAE(*networks(data.image_shape), seed=0, pixel_mean=0.5, pixel_std=0.5)
     fixed.compile()
-    fixed.fit(kv.datasets.images(data, 4, steps=1), verbose=0)
+    with pytest.warns(UserWarning, match=r"x standardises images with mean .*, but the model's pixel_mean is \[0.5"):
+        fixed.fit(kv.datasets.images(data, 4, steps=1), verbose=0)
     assert fixed.pixel_mean == (0.5,) * 3  # what was given stays
     with pytest.raises(ValueError, match="x never ends"):
         model.fit(kv.datasets.images(data, 4), verbose=0)

@@ -9,6 +9,8 @@ import jax
 import keras
 import numpy as np
 
+from kerasvae.models.train_step.shares import unscaled
+
 
 class JAXTrainStep:
     # The `StackedModels` that this model is one of, while several are trained together.
@@ -37,6 +39,9 @@ class JAXTrainStep:
             gradients, (non_trainable, metrics) = jax.grad(scaled_loss, has_aux=True)(
                 trainable, non_trainable, optimizer_state, metrics
             )
+            scale, before = self.loss_scale(shares), (trainable, optimizer_state)
+            if scale is not None:
+                gradients, finite, optimizer_state = _unscaled(scale, gradients, self.optimizer, optimizer_state)
             for optimizer, variables in shares:
                 chosen = _positions(variables, self.trainable_variables)
                 owned = _positions(optimizer.variables, self.optimizer.variables)
@@ -48,6 +53,16 @@ class JAXTrainStep:
                 )
                 trainable = _replaced(trainable, chosen, moved)
                 optimizer_state = _replaced(optimizer_state, owned, moved_state)
+            if scale is not None:
+                # A step whose gradients overflowed moves nothing but the scale.
+                kept = before[1]
+                for place in _positions([scale.step_counter, scale.dynamic_scale], self.optimizer.variables):
+                    kept = _replaced(kept, [place], [optimizer_state[place]])
+                trainable, optimizer_state = jax.tree.map(
+                    lambda new, old, finite=finite: jax.numpy.where(finite, new, old),
+                    (list(trainable), list(optimizer_state)),
+                    (list(before[0]), list(kept)),
+                )
         return self._logs(metrics), (trainable, non_trainable, optimizer_state, metrics)
 
     def test_step(self, state, data):
@@ -143,6 +158,14 @@ class JAXTrainStep:
             return logs, state
 
         self.test_function = test_function
+
+
+def _unscaled(scale, gradients, optimizer, optimizer_state):
+    """Gradients without the loss's scale, whether all are finite, and the optimizer's state with the next scale."""
+    mapping = list(zip(optimizer.variables, optimizer_state, strict=True))
+    with keras.StatelessScope(state_mapping=mapping) as scope:
+        gradients, finite = unscaled(scale, gradients)
+        return gradients, finite, [scope.get_current_value(variable) for variable in optimizer.variables]
 
 
 def _positions(variables, among) -> list[int]:

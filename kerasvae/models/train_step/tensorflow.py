@@ -6,6 +6,8 @@ import itertools
 
 import tensorflow as tf
 
+from kerasvae.models.train_step.shares import apply_shares
+
 
 class TensorFlowTrainStep:
     def compile(self, *args, steps_per_execution=1, jit_compile="auto", **kwargs):
@@ -28,8 +30,7 @@ class TensorFlowTrainStep:
                 # batch for the reconstruction and every other term alike.
                 scaled = self.optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
             gradients = tape.gradient(scaled, [variables for _, variables in shares])
-            for (optimizer, variables), share in zip(shares, gradients, strict=True):
-                optimizer.apply_gradients(zip(share, variables, strict=True))
+            apply_shares(self.loss_scale(shares), shares, gradients)
         return self.get_metrics_result()
 
     def test_step(self, data):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import torch
 
+from kerasvae.models.train_step.shares import apply_shares
+
 
 class TorchTrainStep:
     def train_step(self, data):
@@ -13,8 +15,8 @@ class TorchTrainStep:
             self.zero_grad()
             self.optimizer.scale_loss(compute_loss(x, training=True)).backward()
             with torch.no_grad():
-                for optimizer, variables in shares:
-                    optimizer.apply([variable.value.grad for variable in variables], variables)
+                gradients = [[variable.value.grad for variable in variables] for _, variables in shares]
+                apply_shares(self.loss_scale(shares), shares, gradients)
         return self.get_metrics_result()
 
     def test_step(self, data):
