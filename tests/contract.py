@@ -125,21 +125,69 @@ def check_saved_model_goes_on(objective, folder):
     assert not list(folder.glob(".*"))
 
 
-def check_fused_steps(objective, jit_compile="auto"):
-    """`steps_per_execution` changes nothing, also when the epoch is no multiple of it."""
-    data = objective.data(40)
-    results = []
-    for steps in (1, 3):
+# How a model may be trained besides the usual way: a dtype policy, arguments of `compile`, and how near the loss of 10
+# steps comes to the usual one's.
+MODES = {
+    "fused": (None, {"steps_per_execution": 3}, 1e-4),
+    "eager": (None, {"run_eagerly": True}, 1e-4),
+    "xla": (None, {"jit_compile": True}, 1e-4),
+    "fused-xla": (None, {"steps_per_execution": 3, "jit_compile": True}, 1e-4),
+    "float16": ("mixed_float16", {}, 0.1),
+    "float16-fused-xla": ("mixed_float16", {"steps_per_execution": 3, "jit_compile": True}, 0.1),
+}
+
+
+@functools.cache
+def trained_as_usual(objective):
+    """History, and state before and after, of 2 epochs of 5 steps; the last execution of a fused epoch is shorter."""
+    model = objective.model()
+    before = state(model)
+    model.compile(keras.optimizers.Adam(0.01))
+    return fit(model, objective.data(40), epochs=2), before, state(model)
+
+
+def check_mode(objective, mode):
+    """Every objective trains in every mode, to the usual losses and weights as near as the precision allows."""
+    policy, arguments, rounding = MODES[mode]
+    history, before, after = trained_as_usual(objective)
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy or usual)
+    try:
         model = objective.model()
-        model.compile(keras.optimizers.Adam(0.01), steps_per_execution=steps, jit_compile=jit_compile)
-        results.append((fit(model, data, epochs=2), state(model)))
-    (history, weights), (fused_history, fused_weights) = results
-    # Where more is compiled together a batch's statistics may be summed in another order.
-    rounding = 0.0 if objective.cls in EXACT else 1e-4
+    finally:
+        keras.config.set_dtype_policy(usual)
+    assert_same(state(model), before)
+    model.compile(keras.optimizers.Adam(0.01), **arguments)
+    got = fit(model, objective.data(40), epochs=2)
+    assert int(model.step) == 10
+    if mode == "fused" and objective.cls in EXACT:
+        rounding = 0.0
     for name in history:
-        np.testing.assert_allclose(fused_history[name], history[name], rtol=rounding, atol=rounding)
-    for a, b in zip(fused_weights, weights, strict=True):
-        np.testing.assert_allclose(a, b, rtol=rounding, atol=rounding)
+        np.testing.assert_allclose(got[name], history[name], rtol=rounding, atol=rounding)
+    if policy is None:
+        for a, b in zip(state(model), after, strict=True):
+            # Where more is compiled together a batch's statistics may be summed in another order.
+            np.testing.assert_allclose(a, b, rtol=rounding, atol=rounding)
+
+
+def check_overflow(objective):
+    """Under float16 a step whose gradients overflow moves nothing but the scale of the loss, and training goes on."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = objective.model()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    model.compile(keras.optimizers.Adam(0.01))
+    before = [variable.numpy() for variable in model.trainable_variables]
+    model.optimizer.dynamic_scale.assign(2.0**127)
+    fit(model, objective.data(8))
+    assert_same([variable.numpy() for variable in model.trainable_variables], before)
+    assert float(model.optimizer.dynamic_scale) < 2.0**127
+    model.optimizer.dynamic_scale.assign(2.0**8)
+    fit(model, objective.data(8))
+    moved = [(variable.numpy() != old).any() for variable, old in zip(model.trainable_variables, before, strict=True)]
+    assert np.mean(moved) > 0.5
 
 
 def check_reductions_agree(objective):

@@ -10,7 +10,7 @@ from keras import ops
 
 from kerasvae.models.device_images import device_images_of
 from kerasvae.models.images import check_finite, check_images, standardize
-from kerasvae.models.training_data import batches_of, is_endless, is_pipeline, warn_of_images
+from kerasvae.models.training_data import batches_of, check_integers, is_endless, is_pipeline, warn_of_images
 
 
 class Coding:
@@ -96,6 +96,7 @@ class Coding:
         """`count` images decoded from draws of N(0, I) made by NumPy with `seed`; result as for `decode`."""
         if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
             raise ValueError(f"count must be an integer, at least 1, got {count!r}")
+        check_integers(seed=(seed, 0))
         return self.decode(np.random.default_rng(seed).standard_normal((count, self.latents)), batch_size)
 
 

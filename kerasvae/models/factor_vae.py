@@ -150,12 +150,12 @@ class FactorVAE(VAE):
         total_correlation = ops.mean(logits[:, 0] - logits[:, 1])
         self.track("total_correlation", total_correlation)
         if self.update == "simultaneous" or not self._training:
-            self._discriminator_loss = self._cross_entropy(z)
-            self.track("discriminator_loss", self._discriminator_loss)
+            self._step.discriminator_loss = self._cross_entropy(z)
+            self.track("discriminator_loss", self._step.discriminator_loss)
         return super().regularization(mean, logvar, z) + self.scalar("gamma") * total_correlation
 
     def _joint_loss(self, x, training=True):
-        return self.compute_loss(x, training=training) + self._discriminator_loss
+        return self.compute_loss(x, training=training) + self._step.discriminator_loss
 
     def _second_half_loss(self, x, training=True):
         """The discriminator's loss on the second half of the batch, encoded by what the first half has just trained."""

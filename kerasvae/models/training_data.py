@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasvae.models.images import check_finite, scale_warning, standardize
+from kerasvae.models.images import check_finite, check_images, scale_warning, standardize
 from kerasvae.models.reconstruction import predicts_probabilities, target_range
 
 _KINDS = (
@@ -183,6 +183,11 @@ def check_data(model, data, argument: str, steps: int | None, batch_size: int | 
         # A batch of indices: what stands for them here are the images of the first.
         images = rendered.images(np.zeros(1, "int64"))
         batch = {**batch, "first": images, "second": images} if isinstance(batch, dict) else images
+    if isinstance(batch, dict) == (model.images_per_example == 2):
+        # Otherwise `gather_images` says what is wanted.
+        for key, part in batch.items() if isinstance(batch, dict) else [(None, batch)]:
+            if key in (None, "first", "second"):
+                check_images(part, model.image_shape, argument if key is None else f"{argument}[{key!r}]")
     for part in batch.values() if isinstance(batch, dict) else [batch]:
         check_finite(part, argument)
     model.gather_images({key: part[:1] for key, part in batch.items()} if isinstance(batch, dict) else batch[:1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import secrets
+import threading
 
 import keras
 import numpy as np
@@ -103,6 +104,8 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         self.noise_seed = self.add_weight(shape=(), dtype="int", trainable=False, initializer="zeros", name="seed")
         self.set_seed(secrets.randbelow(2**31) if seed is None else seed)
         self._training = False
+        # What a step hands on: the replicas of a tf.distribute strategy are threads that take turns.
+        self._step = threading.local()
         self.device_images = {True: None, False: None}  # by `training`, for pipelines that yield indices
         self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *self.logged_terms())}
         # The networks are built, so the model is: saving, tuners and callbacks rely on it. `build()` would also lock
@@ -177,7 +180,7 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         predicted = ops.cast(self.decoder(z, training=training), "float32")
         errors = per_image_or_element(self.reconstruction, images, predicted)
         reconstruction = ops.mean(errors) * math.prod(self.image_shape)
-        self._terms = {
+        terms = self._step.terms = {
             "reconstruction_loss": reconstruction,
             "kl_loss": ops.mean(ops.sum(kl_standard_normal(mean, logvar), axis=-1)),
         }
@@ -187,7 +190,7 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
             loss = reconstruction / math.prod(self.image_shape) + penalty / self.latents
         # Weighted by the batch size, or a ragged last batch would count too much in the epoch's mean.
         weight = ops.shape(images)[0] // self.images_per_example
-        for name, value in {"loss": loss, **self._terms}.items():
+        for name, value in {"loss": loss, **terms}.items():
             self.trackers[name].update_state(value, sample_weight=weight)
         counter = self.step if training else self.evaluation_step
         counter.assign(counter + 1)
@@ -205,7 +208,7 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
                 f"{type(self).__name__}: track({name!r}) reports a term that logged_terms() does not list; it lists "
                 f"{[known for known in self.trackers if known != 'loss']}"
             )
-        self._terms[name] = self._scalar(value, f"track({name!r}) takes")
+        self._step.terms[name] = self._scalar(value, f"track({name!r}) takes")
 
     def _scalar(self, value, what):
         """The value; ValueError unless it is a scalar."""

@@ -37,18 +37,19 @@ def test_saved_model_goes_on(objective, tmp_path):
 
 
 @every_objective
-def test_fused_steps(objective):
-    if keras.config.backend() == "torch":
-        with pytest.raises(ValueError, match="steps_per_execution"):
-            contract.check_fused_steps(objective)
+@pytest.mark.parametrize("mode", contract.MODES)
+def test_mode(objective, mode):
+    compiled = {"jit_compile", "steps_per_execution"} & set(contract.MODES[mode][1])
+    if keras.config.backend() == "torch" and compiled:
+        with pytest.raises(ValueError, match=r"jit_compile must be False .* on the torch backend"):
+            contract.check_mode(objective, mode)
     else:
-        contract.check_fused_steps(objective)
+        contract.check_mode(objective, mode)
 
 
-@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="JAX always uses XLA, Torch never")
-@pytest.mark.parametrize("objective", OBJECTIVES[1:3], ids=str)
-def test_fused_steps_with_xla_on_tensorflow(objective):
-    contract.check_fused_steps(objective, jit_compile=True)
+@every_class
+def test_overflow(objective):
+    contract.check_overflow(objective)
 
 
 @pytest.mark.parametrize("objective", [each for each in OBJECTIVES if each.weights], ids=str)

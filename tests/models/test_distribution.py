@@ -9,11 +9,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from contract_objectives import OBJECTIVES
 
 import kerasvae as kv
 
+COMPARED = (kv.VAE, kv.BetaVAE, kv.AdaGVAE, kv.AdaMLVAE)
+
 pytestmark = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="tf.distribute is TensorFlow's")
 
+TESTS = Path(__file__).parents[1]
 # A process of its own: the number of logical devices is fixed once TensorFlow has begun.
 TRAIN = """
 import json, sys
@@ -64,6 +68,39 @@ for objective in (kv.BetaVAE, kv.AdaGVAE):
         one = train(objective, reduction, tf.device("CPU:0"))
         two = train(objective, reduction, strategy.scope())
         result[f"{objective.__name__} {reduction}"] = one, two
+sys.path.insert(0, sys.argv[2])
+from contract_objectives import OBJECTIVES
+
+others = {str(each): each for each in OBJECTIVES if each.cls not in (kv.BetaVAE, kv.AdaGVAE, kv.VAE, kv.AdaMLVAE)}
+for name, objective in others.items():
+    with strategy.scope():
+        model = objective.model()
+        model.compile(keras.optimizers.Adam(0.01))
+    data = tf.data.Dataset.from_tensor_slices(objective.data(40)).batch(8, drop_remainder=True)
+    history = model.fit(data, epochs=2, verbose=0).history
+    copies = [weight.value.values for weight in model.trainable_variables]
+    apart = max(float(np.abs(one.numpy() - other.numpy()).max()) for one, other in copies)
+    result[name] = {"history": history, "steps": int(model.step.numpy()), "apart": apart}
+
+keras.config.set_dtype_policy("mixed_float16")
+half = {str(each): each for each in OBJECTIVES if each.cls in (kv.AdaGVAE, kv.FactorVAE)}
+for name, objective in half.items():
+    with strategy.scope():
+        model = objective.model()
+        model.compile(keras.optimizers.Adam(0.01))
+    try:
+        # The first replica's images are small, so that the gradients of the other alone overflow.
+        scale = np.repeat([1e-3, 1.0], 4)[:, None, None, None].astype("float32")
+        data = tf.nest.map_structure(lambda part: scale * part, objective.data(8))
+        model.optimizer.dynamic_scale.assign(2.0**22)
+        before = [weight.numpy() for weight in model.trainable_variables]
+        model.fit(tf.data.Dataset.from_tensor_slices(data).batch(8, drop_remainder=True), verbose=0)
+        after = [weight.numpy() for weight in model.trainable_variables]
+        moved = float(max(np.abs(a - b).max() for a, b in zip(before, after)))
+        result["half " + name] = {"moved": moved, "scale": float(model.optimizer.dynamic_scale.numpy())}
+    except ValueError as error:
+        result["half " + name] = str(error)
+keras.config.set_dtype_policy("float32")
 result["errors"] = [message(jit_compile=True), message(steps_per_execution=2), message(jit_compile="auto")]
 print("RESULT", json.dumps(result))
 """
@@ -72,7 +109,7 @@ print("RESULT", json.dumps(result))
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     process = subprocess.run(
-        [sys.executable, "-c", TRAIN, str(tmp_path_factory.mktemp("distribution") / "model.keras")],
+        [sys.executable, "-c", TRAIN, str(tmp_path_factory.mktemp("distribution") / "model.keras"), str(TESTS)],
         env={**os.environ, "PYTHONPATH": str(Path(kv.__file__).parents[1])},
         capture_output=True,
         text=True,
@@ -92,6 +129,26 @@ def test_two_replicas_train_what_one_does(result, objective, reduction):
     for a, b in zip(one["weights"], two["weights"], strict=True):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=1e-5)
     np.testing.assert_allclose(one["codes"], two["codes"], atol=1e-5)
+
+
+@pytest.mark.parametrize("objective", [each for each in OBJECTIVES if each.cls not in COMPARED], ids=str)
+def test_every_objective_trains_on_two_replicas(result, objective):
+    """Their terms are statistics of each replica's part of the batch, so one replica's numbers are others."""
+    got = result[str(objective)]
+    assert got["steps"] == 10 and got["apart"] == 0.0
+    assert all(np.isfinite(values).all() for values in got["history"].values())
+    assert got["history"]["reconstruction_loss"][1] < got["history"]["reconstruction_loss"][0]
+
+
+def test_an_overflow_on_one_replica_is_one_on_all(result):
+    half = result["half AdaGVAE-beta=0.3"]
+    assert half == {"moved": 0.0, "scale": 2.0**21}
+
+
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+def test_two_optimizers_in_float16_on_two_replicas_are_refused(result, update):
+    message = result[f"half FactorVAE-gamma=2.0-update={update}"]
+    assert message.startswith("FactorVAE cannot be trained in mixed_float16 by several replicas")
 
 
 def test_what_several_replicas_cannot_do_is_refused(result):

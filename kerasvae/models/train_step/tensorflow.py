@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 
+import keras
 import tensorflow as tf
 
 from kerasvae.models.train_step.shares import apply_shares
@@ -23,13 +25,21 @@ class TensorFlowTrainStep:
 
     def train_step(self, data):
         x = self.unpack(data)
+        replicas = self.distribute_strategy.num_replicas_in_sync
         for compute_loss, shares in self.updates():
             with tf.GradientTape() as tape:
                 loss = compute_loss(x, training=True)
                 # Keras sums the gradients of the replicas: dividing here, once, makes that the mean over the global
                 # batch for the reconstruction and every other term alike.
-                scaled = self.optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
+                scaled = self.optimizer.scale_loss(loss / replicas)
             gradients = tape.gradient(scaled, [variables for _, variables in shares])
+            if replicas > 1 and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+                if self.loss_scale(shares) is not None:
+                    raise ValueError(
+                        f"{type(self).__name__} cannot be trained in mixed_float16 by several replicas: its optimizers "
+                        "share a loss scale, on which the replicas cannot agree; take mixed_bfloat16"
+                    )
+                gradients = _overflowing_together(gradients)
             apply_shares(self.loss_scale(shares), shares, gradients)
         return self.get_metrics_result()
 
@@ -79,3 +89,15 @@ class TensorFlowTrainStep:
             return steps(batches)
 
         self.train_function = train_function
+
+
+def _overflowing_together(gradients):
+    """Gradients that are not finite on any replica where they are not on one.
+
+    Keras's LossScaleOptimizer looks at those of the first replica alone, before they are summed (read in 3.15).
+    """
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in tf.nest.flatten(gradients)])
+    overflows = tf.distribute.get_replica_context().all_reduce("SUM", tf.cast(tf.logical_not(finite), tf.float32))
+    return tf.nest.map_structure(
+        lambda gradient: tf.where(overflows > 0.0, tf.cast(math.inf, gradient.dtype), gradient), gradients
+    )

@@ -9,6 +9,15 @@ from kerasvae.models.train_step.shares import apply_shares
 
 
 class TorchTrainStep:
+    def compile(self, *args, steps_per_execution=1, jit_compile="auto", **kwargs):
+        # torch.compile cannot follow a step that calls `backward` itself; Keras's loop of steps is not made for Torch.
+        if jit_compile is True or steps_per_execution > 1:
+            raise ValueError(
+                "jit_compile must be False or 'auto' and steps_per_execution 1 on the torch backend, got "
+                f"{jit_compile!r} and {steps_per_execution!r}"
+            )
+        super().compile(*args, steps_per_execution=1, jit_compile=False, **kwargs)
+
     def train_step(self, data):
         x = self.unpack(data)
         for compute_loss, shares in self.updates():
