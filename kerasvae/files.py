@@ -1,13 +1,49 @@
-"""Files appear whole or not at all: they are written under a temporary name and renamed."""
+"""Files appear whole or not at all: they are written under a temporary name and renamed. Pipes are not waited for."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
+import re
 import shutil
+import stat
 from pathlib import Path
+
+# Why a place cannot be written, whoever tried.
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_NOT_WRITABLE = _FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EFBIG, errno.EIO}
+# Of errors without a number: HDF5, Arrow and NumPy say it in words.
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|\d+ requested and \d+ written")
+# What a file of JSON may have; none that is written here comes near it.
+_LARGEST_JSON = 64 * 1024**2
+
+
+def why_no_file(path) -> str | None:
+    """Why there is no regular file at `path`, None where there is one. It is not opened: a pipe would be waited for."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return "it is a link to nothing" if os.path.islink(path) else "No such file or directory"
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    kinds = {
+        stat.S_IFREG: None,
+        stat.S_IFDIR: "it is a folder",
+        stat.S_IFIFO: "it is no file but a pipe",
+        stat.S_IFSOCK: "it is no file but a socket",
+    }
+    return kinds.get(stat.S_IFMT(mode), "it is no file but a device")
+
+
+def regular_file(path, argument: str = "path") -> Path:
+    """`path`, where there is a regular file or a link to one; FileNotFoundError otherwise, naming `argument` and it."""
+    if reason := why_no_file(path):
+        because = "" if reason == "No such file or directory" else f" ({reason})"
+        raise FileNotFoundError(f"{argument}: there is no file {os.fspath(path)!r}{because}")
+    return Path(path)
 
 
 @contextlib.contextmanager
@@ -21,7 +57,8 @@ def replacing(path, argument: str = "path"):
         argument: what the caller calls it, for the error.
 
     Raises:
-        OSError: naming `argument` and `path` when the place cannot be written or holds the other kind.
+        OSError: naming `argument` and `path` when the place cannot be written, has no room left, or holds the other
+            kind.
     """
     path = Path(path)
     check_writable(path, argument)
@@ -46,8 +83,28 @@ def replacing(path, argument: str = "path"):
                 _remove(aside)
         else:
             os.replace(temporary, path)
+    except OSError as error:
+        if (named := _with_path(error, path, temporary, argument)) is None:
+            raise
+        raise named from error
     finally:
         _remove(temporary)
+
+
+def _with_path(error: OSError, path: Path, temporary: Path, argument: str) -> OSError | None:
+    """The error of whoever wrote to `temporary` as one that names `path`; None for one of something else."""
+    is_of_place = error.errno in _NOT_WRITABLE and (
+        error.filename is None or str(error.filename).startswith(str(temporary))
+    )
+    words = _NO_SPACE.search(str(error))
+    if not is_of_place and not (error.errno is None and words and repr(str(path)) not in str(error)):
+        return None
+    number = error.errno or errno.ENOSPC
+    remedy = "make room" if number in _FULL else "name a place in a folder that you may write to"
+    named = OSError(f"{argument}: cannot write {str(path)!r} ({os.strerror(number)}); {remedy}")
+    # Whoever asks for it finds it here too; as an argument it would change the text.
+    named.errno = number
+    return named
 
 
 def _exchanged(first: Path, second: Path) -> bool:
@@ -77,10 +134,12 @@ def check_writable(path, argument: str = "path") -> Path:
         probe.touch()
         probe.unlink(missing_ok=True)  # another thread's probe has the same name
     except OSError as error:
-        raise OSError(
+        named = OSError(
             f"{argument}: cannot write {str(path)!r} ({error.strerror or error}); name a place in a folder that exists "
             "or can be made, and that you may write to"
-        ) from error
+        )
+        named.errno = error.errno
+        raise named from error
     return path
 
 
@@ -103,6 +162,19 @@ def write_figure(path, figure, dpi: int) -> None:
         figure.savefig(temporary, format="png", dpi=dpi)
 
 
-def read_json(path):
-    """What `write_json` wrote to `path`; FileNotFoundError when there is no such file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def read_json(path, most: int = _LARGEST_JSON):
+    """What `write_json` wrote to `path`, a file of `most` bytes or fewer.
+
+    Raises:
+        FileNotFoundError: when there is no such file, naming it.
+        ValueError: for a file that is damaged, no JSON, or far too large, naming it.
+    """
+    path = regular_file(path)
+    if path.stat().st_size > most:
+        raise ValueError(f"{str(path)!r} has more than {most} bytes, which such a file never has")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{str(path)!r} is no JSON that can be read: it is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is damaged, or no JSON ({error})") from error

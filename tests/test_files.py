@@ -1,7 +1,10 @@
+import errno
 import json
 import os
+import socket
 import sys
 
+import numpy as np
 import pytest
 
 from kerasvae import files
@@ -224,3 +227,101 @@ def test_check_writable_leaves_no_trace_but_the_folders(tmp_path):
     path.write_text("old")
     files.check_writable(path)
     assert everything(tmp_path) == {"new": None, "new/a.txt": "old"}
+
+
+def odd_things(folder):
+    """(path, reason) of what is no regular file."""
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(folder / "socket"))
+    (folder / "loop").symlink_to("loop")
+    (folder / "nowhere").symlink_to("gone")
+    (folder / "zero").symlink_to("/dev/zero")
+    (folder / "to pipe").symlink_to("pipe")
+    yield folder / "folder", "it is a folder"
+    yield folder / "pipe", "it is no file but a pipe"
+    yield folder / "to pipe", "it is no file but a pipe"
+    yield folder / "socket", "it is no file but a socket"
+    yield folder / "zero", "it is no file but a device"
+    yield folder / "loop", "Too many levels of symbolic links"
+    yield folder / "nowhere", "it is a link to nothing"
+    yield folder / ("a" * 300), "File name too long"
+    yield f"{folder}/nul\0", "embedded null byte"
+    yield "/dev/null", "it is no file but a device"
+
+
+def test_what_is_no_regular_file(tmp_path):
+    for path, reason in odd_things(tmp_path):
+        assert reason in files.why_no_file(path)
+        with pytest.raises(FileNotFoundError, match=r"^bundle: there is no file ") as caught:
+            files.regular_file(path, "bundle")
+        assert reason in str(caught.value) and repr(str(path)) in str(caught.value)
+        with pytest.raises(FileNotFoundError, match=r"^path: there is no file "):
+            files.read_json(path)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    for name in ("file", "link"):
+        assert files.why_no_file(tmp_path / name) is None and files.regular_file(tmp_path / name).name == name
+    with pytest.raises(FileNotFoundError, match=r"^path: there is no file '[^']*/missing'$"):
+        files.regular_file(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "\0", "\xff"], ids=["empty", "cut", "deep", "zero", "letter"])
+def test_json_that_cannot_be_read(tmp_path, text):
+    (tmp_path / "a.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"'.*a\.json' is (damaged, or no JSON|no JSON that can be read)"):
+        files.read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("[1, 2, 3]")
+    with pytest.raises(ValueError, match=r"'.*a\.json' has more than 8 bytes"):
+        files.read_json(tmp_path / "a.json", most=8)
+
+
+REFUSALS = {
+    "without a path": lambda temporary: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+    "of the temporary path": lambda temporary: OSError(errno.EROFS, os.strerror(errno.EROFS), str(temporary)),
+    "of a file in a folder": lambda temporary: PermissionError(errno.EACCES, "denied", temporary / "a" / "b.npy"),
+    "name too long": lambda temporary: OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(temporary)),
+    "of HDF5": lambda temporary: OSError(f"cannot write '{temporary}' (errno = 28, 'No space left on device')"),
+    "of NumPy": lambda temporary: OSError("4096 requested and 0 written"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_whoever_cannot_write_the_path_is_named(tmp_path, refusal):
+    path = tmp_path / "deep" / "a.npy"
+    with pytest.raises(OSError) as caught, files.replacing(path, "out") as temporary:
+        cause = refusal(temporary)
+        raise cause
+    number = cause.errno or errno.ENOSPC
+    assert str(caught.value).startswith(f"out: cannot write '{path}' ({os.strerror(number)}); ")
+    assert caught.value.errno == number and caught.value.__cause__ is cause
+    assert everything(tmp_path) == {"deep": None}
+
+
+def test_errors_of_something_else_stay_what_they_are(tmp_path):
+    for error in (
+        OSError("no network"),
+        FileNotFoundError(errno.ENOENT, "none", "b"),
+        OSError(errno.EACCES, "no", "b"),
+    ):
+        with pytest.raises(OSError) as caught, files.replacing(tmp_path / "a"):
+            raise error
+        assert caught.value is error
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no device that is always full")
+def test_a_full_disk_is_named_by_all_that_write(tmp_path):
+    def full(path):
+        path.symlink_to("/dev/full")
+        return path
+
+    def save(path):
+        with path.open("wb") as stream:
+            np.save(stream, np.zeros(100_000))
+
+    for write in (lambda path: path.write_text("a" * 100_000), save):
+        with pytest.raises(OSError, match=r"^path: cannot write '.*/a.npy' \(No space left on device\); make room$"):
+            with files.replacing(tmp_path / "a.npy") as temporary:
+                write(full(temporary))
+        assert everything(tmp_path) == {}
