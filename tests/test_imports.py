@@ -23,6 +23,8 @@ ALLOWED = {
     "__init__": (["registration"], []),
     "registration": ([], []),
     "files": ([], []),
+    # h5py to look into the weights of a model, in a function
+    "archives": ([], ["h5py", "numpy"]),
     "image_files": ([], ["numpy", "PIL"]),
     "math": ([], ["keras"]),
     "schedules": ([], ["keras"]),
@@ -30,15 +32,15 @@ ALLOWED = {
     "networks": (["math"], ["keras", "numpy"]),
     "losses": (["math"], ["keras", "numpy"]),
     # networks for FactorVAE's default discriminator alone; encoders and decoders come as arguments
-    "models": (["math", "losses", "networks", "random_numbers", "schedules", "files"], ["keras", "numpy"]),
-    "metrics": ([], ["numpy", "scipy", "sklearn", "joblib", "rich", "threadpoolctl"]),
+    "models": (["math", "losses", "networks", "random_numbers", "schedules", "archives", "files"], ["keras", "numpy"]),
+    "metrics": (["archives", "files"], ["numpy", "scipy", "sklearn", "joblib", "rich", "threadpoolctl"]),
     # keras for PyDataset and for images made on the device
     "datasets": (
-        ["files", "image_files", "random_numbers"],
+        ["archives", "files", "image_files", "random_numbers"],
         "keras numpy PIL rich scipy tensorflow tensorflow_datasets".split(),
     ),
     "analysis": (
-        ["math", "losses", "datasets", "metrics", "files"],
+        ["archives", "math", "losses", "datasets", "metrics", "files"],
         "keras matplotlib numpy pandas rich scipy".split(),
     ),
     "callbacks": (["files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),

@@ -21,6 +21,8 @@ ARCHIVE = SourceFile(
     "http://www.scottreed.info/files/nips2015-analogy-data.tar.gz",
     "md5:4e866a7919c1beedf53964e6f7a23686",
 )
+# An array of a car's images takes 5 MB.
+_LARGEST_MEMBER = 64 * 1024**2
 
 
 class Cars3D(PreparedImages):
@@ -80,7 +82,7 @@ def read_archive(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 if posixpath.normpath(member.name) == "data/cars/list.txt":
-                    lines = archive.extractfile(member).read().decode("utf-8").splitlines()
+                    lines = _contents(archive, member).decode("utf-8").splitlines()
                     break
             else:
                 raise ValueError("it holds no data/cars/list.txt")
@@ -91,7 +93,7 @@ def read_archive(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for member in archive:
                 number = remaining.pop(posixpath.normpath(member.name), None)
                 if number is not None:
-                    content = io.BytesIO(archive.extractfile(member).read())
+                    content = io.BytesIO(_contents(archive, member))
                     images = loadmat(content, variable_names=["im"])["im"].transpose(4, 3, 0, 1, 2)
                     elevation, azimuth = np.indices(images.shape[:2]).reshape(2, -1)
                     factors = np.stack([elevation, azimuth, np.full(len(azimuth), number)], axis=1)
@@ -100,3 +102,9 @@ def read_archive(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             raise ValueError(f"it lacks {len(remaining)} of the cars in its list.txt, the first {min(remaining)}")
     except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
         raise ValueError(f"{str(path)!r} cannot be read as the archive of Cars3D: {error}") from error
+
+
+def _contents(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if not member.isfile() or member.size > _LARGEST_MEMBER:
+        raise ValueError(f"{member.name} in it must be a file of at most {_LARGEST_MEMBER} bytes, it has {member.size}")
+    return archive.extractfile(member).read()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasvae.archives import array_header, checked_zip
 from kerasvae.datasets.prepared import PreparedImages, TableSource
 from kerasvae.datasets.published_files import SourceFile
 
@@ -108,10 +109,8 @@ def read_images(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     expected = math.prod(sizes), 64, 64, 3
     try:
         # np.load would take the whole array into memory.
-        with zipfile.ZipFile(path) as archive, archive.open("images.npy") as file:
-            version = np.lib.format.read_magic(file)
-            read_header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}[version[0]]
-            shape, column_order, dtype = read_header(file)
+        with checked_zip(path) as archive, archive.open("images.npy") as file:
+            shape, column_order, dtype = array_header(file)
             if (shape, column_order, dtype) != (expected, False, np.uint8):
                 raise ValueError(f"images must be uint8 of shape {expected} in row order, got {dtype} of {shape}")
             for start in range(0, shape[0], _CHUNK):
@@ -119,5 +118,5 @@ def read_images(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                 images = np.frombuffer(file.read(count * 64 * 64 * 3), np.uint8).reshape(count, 64, 64, 3)
                 yield np.stack(np.unravel_index(np.arange(start, start + count), sizes), axis=1), images
             file.read(1)  # the end of the file is where its checksum is compared
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, KeyError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{str(path)!r} cannot be read as a file of MPI3D: {error}") from error

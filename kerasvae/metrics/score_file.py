@@ -2,11 +2,12 @@
 
 import json
 import math
-import zipfile
-from pathlib import Path
+import os
 
 import numpy as np
 
+from kerasvae.archives import read_npz
+from kerasvae.files import why_no_file
 from kerasvae.metrics.bootstrap import check_bootstrap
 from kerasvae.metrics.checks import check_integer, check_posterior, check_sample, check_seed, check_test
 from kerasvae.metrics.evaluation_material import Material
@@ -141,16 +142,13 @@ def score_file(path, scores="all", **options):
 
 def read_arrays(path):
     """The arrays of a file for `score_file`, by name; raises as it does."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"path must be an npz file, got {str(path)!r}, which is no file")
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be an npz file, a str or Path, got {type(path).__name__}")
+    if reason := why_no_file(path):
+        raise FileNotFoundError(f"path must be an npz file, got {str(path)!r}, which is no file ({reason})")
     try:
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array")
-            found = archive.files
-            arrays = {name: archive[name] for name in (*REQUIRED, *OPTIONAL) if name in found}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays, found = read_npz(path, (*REQUIRED, *OPTIONAL))
+    except ValueError as error:
         raise ValueError(f"path must be an npz file of arrays of numbers, got {str(path)!r}: {error}") from error
     if missing := [name for name in REQUIRED if name not in arrays]:
         raise ValueError(

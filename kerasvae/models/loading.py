@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-from pathlib import Path
 
 import keras
 
+from kerasvae.archives import check_model_archive
+from kerasvae.files import regular_file
 from kerasvae.models.saving import check_finite_weights
 from kerasvae.models.vae import VAE
 
@@ -20,24 +21,19 @@ def load(filepath, compile: bool = True):
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is not a whole `.keras` file, or holds another kind of model.
+        ValueError: when it is not a whole `.keras` file, claims to hold more than it can, or holds another kind of
+            model.
     """
-    path = Path(filepath)
-    if not path.is_file():
-        raise FileNotFoundError(f"filepath: there is no file {str(path)!r}")
+    path = regular_file(filepath, "filepath")
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-            missing = {"config.json", "model.weights.h5"} - set(archive.namelist())
-        if damaged or missing:
-            raise zipfile.BadZipFile(f"{damaged} is damaged" if damaged else f"{min(missing)} is missing")
-    except (zipfile.BadZipFile, EOFError) as error:
+        check_model_archive(path)
+    except zipfile.BadZipFile as error:
         raise ValueError(
             f"filepath: {str(path)!r} is not a whole .keras file ({error}); it may have been cut short when copied"
         ) from error
     try:
         model = keras.saving.load_model(path, compile=compile)
-    except (KeyError, OSError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, OSError, RecursionError, TypeError, ValueError) as error:
         # Among them classes that Keras does not know, and code that its safe mode refuses to run.
         raise ValueError(f"filepath: {str(path)!r} does not hold a model of kerasvae: {error}") from error
     if not isinstance(model, VAE):

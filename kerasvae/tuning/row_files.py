@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 from kerasvae import files, runs
+from kerasvae.archives import check_model_archive
 from kerasvae.callbacks import read_history
 
 SCORES = "scores.json"
@@ -37,12 +38,9 @@ def check_files(folder) -> None:
     for name in (runs.CHECKPOINT, runs.MODEL):
         if (folder / name).is_file():
             try:
-                with zipfile.ZipFile(folder / name) as archive:
-                    broken = archive.testzip()
-            except (zipfile.BadZipFile, EOFError) as error:
-                broken = error
-            if broken:
-                raise DamagedRowError(f"{str(folder / name)!r} is not whole ({broken})")
+                check_model_archive(folder / name)
+            except zipfile.BadZipFile as error:
+                raise DamagedRowError(f"{str(folder / name)!r} is not whole ({error})") from error
     _history(folder / runs.HISTORY)
     try:
         settings = files.read_json(folder / runs.SETTINGS)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasvae.analysis import study
+from kerasvae.archives import read_npz
 from kerasvae.tuning.results import ERROR, RESULTS, row_folder, stored_result
 from kerasvae.tuning.search import FailedRowsError, search
 from kerasvae.tuning.study_run import CODES, OBJECTIVE, StudyRun
@@ -114,8 +115,11 @@ class StudyCodes(Mapping):
         self._paths: dict[str, Path] = {name: path for name, path in paths.items() if path.is_file()}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        with np.load(self._paths[name]) as stored:
-            return stored["mean"]
+        path = self._paths[name]
+        try:
+            return read_npz(path, ["mean"])[0]["mean"]
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{str(path)!r} holds no codes that can be read ({error})") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._paths)

@@ -77,6 +77,13 @@ def test_a_damaged_file(saved, tmp_path, damage):
         kv.load(path)
 
 
+def test_a_file_that_somebody_compressed(saved, tmp_path):
+    with zipfile.ZipFile(io.BytesIO(saved)) as before, zipfile.ZipFile(tmp_path / "m.keras", "w", 8, True, 9) as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name))
+    assert isinstance(kv.load(tmp_path / "m.keras"), kv.BetaVAE)
+
+
 OTHERS = {
     "broken configuration": ("config.json", lambda content: content[:50]),
     "unknown class": ("config.json", lambda content: content.replace(b"BetaVAE", b"GammaVAE")),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import re
-import zlib
+
+from kerasvae.archives import read_gzip
 
 _GZIP = b"\x1f\x8b"
 # How files begin that are tables, but no text.
@@ -32,15 +32,19 @@ def read_text(path) -> tuple[str, list[str]]:
     begins as one of gzip is decompressed, whatever its name.
 
     Raises:
-        ValueError: a damaged gzip file, or no text.
+        ValueError: a gzip file that is damaged or inflates to more than text can, or no text.
         OSError: it cannot be read.
     """
-    data, notices = path.read_bytes(), []
-    if data.startswith(_GZIP):
+    notices = []
+    with path.open("rb") as stream:
+        data = stream.read(len(_GZIP))
+        if data != _GZIP:
+            data += stream.read()
+    if data == _GZIP:
         try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"source: {str(path)!r} is compressed, and cut short or damaged: {error}") from None
+            data = read_gzip(path)
+        except ValueError as error:
+            raise ValueError(f"source: {str(path)!r} is compressed, and {error}") from None
     for start, what in _BINARY.items():
         if data.startswith(start):
             raise ValueError(f"source: {str(path)!r} is {what}, no text: save the table as CSV or JSON")
