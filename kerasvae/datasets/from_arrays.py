@@ -161,13 +161,7 @@ def _checked_images(images) -> np.ndarray:
     if not isinstance(images, np.ndarray):
         raise ValueError(f"images must be a NumPy array, in memory or memory-mapped, got {type(images).__name__}")
     if images.dtype != np.uint8:
-        advice = {
-            "f": "for values 0..1 pass np.rint(images * 255).astype('uint8')",
-            "b": "pass images.astype('uint8') * 255",
-            "i": "for values 0..255 pass images.astype('uint8')",
-            "u": "for values 0..255 pass images.astype('uint8'), for 16 bits (images // 257).astype('uint8')",
-        }.get(images.dtype.kind, "see NumPy's astype")
-        raise ValueError(f"images must be uint8 with values 0..255, got {images.dtype}; {advice}")
+        raise ValueError(f"images must be uint8 with values 0..255, got {images.dtype}; {_advice(images)}")
     if images.ndim not in (3, 4) or 0 in images.shape:
         raise ValueError(
             "images must have the shape (n, height, width, channels) or (n, height, width), nothing of it 0, got "
@@ -176,6 +170,28 @@ def _checked_images(images) -> np.ndarray:
     if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] > 4:
         raise ValueError(f"images must have their channels last, got {images.shape}; pass np.moveaxis(images, 1, -1)")
     return images if images.ndim == 4 else images[..., None]
+
+
+def _advice(images: np.ndarray) -> str:
+    """How to make uint8 of images of another dtype."""
+    kind = images.dtype.kind
+    if kind == "f":
+        return "for values 0..1 pass np.rint(images * 255).astype('uint8'), for 0..255 np.rint(images).astype('uint8')"
+    if kind == "b":
+        return "pass images.astype('uint8') * 255"
+    if kind not in "iu":
+        return "see NumPy's astype"
+    # Of some of them: they may lie on a disk, and take long to read.
+    some = images[:: max(1, len(images) // 256)] if images.ndim and images.size else images
+    largest = int(some.max()) if some.size else 0
+    if largest < 256:
+        more = ", for 16 bits (images // 257).astype('uint8')" if images.dtype == np.uint16 else ""
+        return f"for values 0..255 pass images.astype('uint8'){more}"
+    found = f"values go up to {largest}"
+    if largest >= 2**14:
+        return f"{found}: for 16 bits pass (images // 257).astype('uint8')"
+    bits = largest.bit_length()
+    return f"{found}: for {bits} bits pass (images >> {bits - 8}).astype('uint8')"
 
 
 def _checked_columns(factors, names, count: int) -> tuple[list[np.ndarray], tuple[str, ...]]:

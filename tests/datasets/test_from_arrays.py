@@ -226,6 +226,15 @@ def test_batches_of_images_without_factors():
         (np.zeros((2, 4, 4), bool), r"got bool; pass images.astype\('uint8'\) \* 255"),
         (np.zeros((2, 4, 4), "int64"), r"got int64; for values 0..255 pass images.astype\('uint8'\)"),
         (np.zeros((2, 4, 4), "uint16"), r"got uint16; .*\(images // 257\)"),
+        (
+            np.full((2, 4, 4), 4095, "uint16"),
+            r"values go up to 4095: for 12 bits pass \(images >> 4\).astype\('uint8'\)",
+        ),
+        (
+            np.full((2, 4, 4), 1023, "int16"),
+            r"values go up to 1023: for 10 bits pass \(images >> 2\).astype\('uint8'\)",
+        ),
+        (np.full((2, 4, 4), 65535, "uint16"), r"for 16 bits pass \(images // 257\).astype\('uint8'\)"),
         (np.zeros((2, 4, 4), "S1"), r"got \|S1"),
         (np.zeros((4, 4), "uint8"), r"images must have the shape .*got \(4, 4\)"),
         (np.zeros((0, 4, 4, 3), "uint8"), r"nothing of it 0, got \(0, 4, 4, 3\)"),
