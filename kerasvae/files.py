@@ -26,7 +26,7 @@ def why_no_file(path) -> str | None:
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        return "it is a link to nothing" if os.path.islink(path) else "No such file or directory"
+        return "No such file or directory" + ": it is a link to nothing" * os.path.islink(path)
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error)
     kinds = {

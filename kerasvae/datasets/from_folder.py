@@ -13,17 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import UnidentifiedImageError
 from rich.console import Console
 from rich.progress import track
 
 from kerasvae.datasets.from_arrays import FromArrays
-from kerasvae.files import check_writable, read_json, replacing, write_json
-from kerasvae.image_files import EXTENSIONS, FITS, is_grey, read_image
+from kerasvae.files import check_writable, read_json, regular_file, replacing, why_no_file, write_json
+from kerasvae.image_files import FITS, USUAL_ENDINGS, endings, is_grey, nearly_black, read_image, why_not_taken
 
 # Decoded images above this size are not kept in memory.
 _LARGEST_IN_MEMORY = 2 * 1024**3
 _IMAGES, _CONTENTS = "images.npy", "contents.json"
+# Of contents.json: some hundred bytes for each file.
+_LARGEST_CONTENTS = 4 * 1024**3
 
 
 class FromFolder(FromArrays):
@@ -34,7 +35,9 @@ class FromFolder(FromArrays):
     are passed over.
 
     Args:
-        path: the folder. Files ending in .png .jpg .jpeg .bmp .gif .webp .tif .tiff .ppm .pgm are its images.
+        path: the folder. Its images are the files whose names end as those that Pillow, with the plugins that are
+            registered with it, decodes: .png, .jpg, .webp, .tif, .bmp, .gif, .avif, .jp2, .ppm, .tga and others. Images
+            that it cannot read here, such as .heic or .svg, are left out with a warning, and are in `skipped`.
         factors_csv: a CSV file with a header: a column `file` (path relative to the folder) and one column a factor,
             numbers or strings; see `FromArrays` for what becomes of them. None (default): no factors.
         image_size: side of the images in pixels, or (height, width). Default 64.
@@ -53,12 +56,14 @@ class FromFolder(FromArrays):
 
     Attributes:
         files: path, relative to the folder, of each index's image, a tuple of str.
-        skipped: dict of path to reason, of what `on_error="skip"` left out.
+        skipped: dict of path to reason, of what `on_error="skip"` left out, and of images of kinds that are not read.
         fit, background: as given; serving prepares files alike.
         factor_values, rows, complete: as for `FromArrays`.
 
-    Orientation follows EXIF, 16 bits become 8, CMYK becomes RGB, and of several frames or pages the first is taken.
-    Large JPEGs are decoded at the scale that leaves at least twice `image_size`, several times faster.
+    Orientation follows EXIF, CMYK and LAB become RGB, and of several frames or pages the first is taken. 16 bits become
+    8: 65535 is white; a warning says where all files end far below that. Values without a known range (floats, 32 bits,
+    with signs) are errors. Large JPEGs are decoded at the scale that leaves at least twice `image_size`, several times
+    faster.
 
     Raises:
         FileNotFoundError: when the folder or `factors_csv` does not exist.
@@ -100,12 +105,15 @@ class FromFolder(FromArrays):
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error must be "raise" or "skip", got {on_error!r}')
         folder = Path(path)
-        files = _image_files(folder)
+        files, foreign = _image_files(folder)
         names, table, troubles = None, None, {}
         if factors_csv is not None:
             names, table = _read_factors(Path(factors_csv))
             troubles = {file: f"no row in {factors_csv}" for file in files if file not in table}
-            troubles |= {file: f"no such image, though it is in {factors_csv}" for file in table.keys() - set(files)}
+            troubles |= {
+                file: f"no such image, though it is in {factors_csv}"
+                for file in table.keys() - set(files) - set(foreign)
+            }
             if troubles and on_error == "raise":
                 raise ValueError(_report(folder, troubles, on_error))
             files = [file for file in files if file in table]
@@ -115,15 +123,18 @@ class FromFolder(FromArrays):
             "fit": fit,
             "background": int(background),
         }
-        images, broken = _decoded_images(folder, files, settings, cache, progress)
+        images, broken, highest = _decoded_images(folder, files, settings, cache, progress)
         troubles |= broken
         if troubles and on_error == "raise":
             raise ValueError(_report(folder, troubles, on_error))
         files = [file for file in files if file not in broken]
         if not files:
             raise ValueError(f"path: no image is left of {str(folder)!r}. " + _report(folder, troubles, on_error))
+        troubles |= foreign
         if troubles:
-            warnings.warn(_report(folder, troubles, on_error), UserWarning, stacklevel=2)
+            warnings.warn(_report(folder, troubles, "skip"), UserWarning, stacklevel=2)
+        if notice := nearly_black(highest):
+            warnings.warn(f"{str(folder)!r}: {notice}", UserWarning, stacklevel=2)
         self.path, self.skipped = folder, dict(sorted(troubles.items()))
         self.fit, self.background = fit, int(background)
         factors = None
@@ -137,11 +148,13 @@ def _is_integer(value) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _image_files(folder: Path) -> list[str]:
-    """Paths of the image files below a folder, relative to it, with forward slashes, sorted."""
+def _image_files(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Paths of the image files below a folder, relative to it, with forward slashes, sorted; and reasons by path of
+    images that are not taken."""
     if not folder.is_dir():
         raise FileNotFoundError(f"path: there is no folder {str(folder)!r}")
-    files, visited = [], set()
+    taken, others = endings()
+    files, foreign, visited = [], {}, set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         # A link may lead back up.
         if (real := os.path.realpath(parent)) in visited:
@@ -149,20 +162,30 @@ def _image_files(folder: Path) -> list[str]:
             continue
         visited.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [
-            (Path(parent) / name).relative_to(folder).as_posix()
-            for name in names
-            if not name.startswith(".") and name.lower().endswith(EXTENSIONS)
-        ]
+        for name in names:
+            file = (Path(parent) / name).relative_to(folder).as_posix()
+            if name.startswith("."):
+                continue
+            if name.lower().endswith(taken):
+                files.append(file)
+            elif name.lower().endswith(others):
+                foreign[file] = why_not_taken(name)
+        # A folder that is named as an image, with nothing in it, is none.
+        if parent != str(folder) and parent.lower().endswith(taken) and not folders and not names:
+            files.append(Path(parent).relative_to(folder).as_posix())
     if not files:
-        raise ValueError(f"path: there is no image in {str(folder)!r}; files ending in {' '.join(EXTENSIONS)} count")
-    return sorted(files)
+        kinds = f", but {len(foreign)} of kinds that are not read, such as {min(foreign)!r}" if foreign else ""
+        usual = " ".join(ending for ending in USUAL_ENDINGS if ending in taken)
+        raise ValueError(
+            f"path: there is no image in {str(folder)!r}{kinds}; files ending in {usual} count, and others that Pillow "
+            "reads"
+        )
+    return sorted(files), foreign
 
 
 def _read_factors(path: Path) -> tuple[list[str], dict[str, list[str]]]:
     """Names of the factors, and the text of their values by file."""
-    if not path.is_file():
-        raise FileNotFoundError(f"factors_csv: there is no file {str(path)!r}")
+    regular_file(path, "factors_csv")
     # Spreadsheet programs begin their files with a byte order mark.
     with path.open(newline="", encoding="utf-8-sig") as stream:
         rows = csv.reader(stream)
@@ -213,7 +236,8 @@ def _report(folder: Path, troubles: dict[str, str], on_error: str) -> str:
 
 
 def _decoded_images(folder: Path, files: list[str], settings: dict, cache, progress: bool):
-    """uint8 images of the files that can be read, in their order, and a dict of reasons for those that cannot."""
+    """uint8 images of the files that can be read, in their order; a dict of reasons for those that cannot; and the
+    largest value of each file of 16 bits."""
     if cache is None:
         return _decode(folder, files, settings, progress, None)
     cache = Path(cache)
@@ -230,24 +254,26 @@ def _decoded_images(folder: Path, files: list[str], settings: dict, cache, progr
             stated.append([file, None, None])
     made_from = {"settings": settings, "files": stated}
     try:
-        contents = read_json(cache / _CONTENTS)
+        contents = read_json(cache / _CONTENTS, _LARGEST_CONTENTS)
         if contents["made_from"] == made_from:
-            return np.load(cache / _IMAGES, mmap_mode="r"), contents["broken"]
+            images = np.load(regular_file(cache / _IMAGES), mmap_mode="r")
+            return images, contents["broken"], contents["largest_of_16_bits"]
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         pass  # No cache yet, or a damaged one: it is made anew.
     with replacing(cache, "cache") as temporary:
         temporary.mkdir()
-        _, broken = _decode(folder, files, settings, progress, temporary / _IMAGES)
-        write_json(temporary / _CONTENTS, {"made_from": made_from, "broken": broken})
+        _, broken, highest = _decode(folder, files, settings, progress, temporary / _IMAGES)
+        contents = {"made_from": made_from, "broken": broken, "largest_of_16_bits": highest}
+        write_json(temporary / _CONTENTS, contents)
     if len(broken) == len(files):
-        return np.empty((0, *settings["image_size"], 1), "uint8"), broken  # Nothing cannot be mapped.
-    return np.load(cache / _IMAGES, mmap_mode="r"), broken
+        return np.empty((0, *settings["image_size"], 1), "uint8"), broken, highest  # Nothing cannot be mapped.
+    return np.load(cache / _IMAGES, mmap_mode="r"), broken, highest
 
 
 def _decode(folder: Path, files: list[str], settings: dict, progress: bool, path: Path | None):
     """As `_decoded_images`; with `path` the images are written there as .npy instead of kept."""
     (height, width), channels = settings["image_size"], settings["channels"]
-    broken = {}
+    broken, highest = {}, []
     if channels is None:
         grey = _in_threads(is_grey, folder, files, "Reading the headers of the images", progress, broken)
         channels = 1 if all(is_one for _, is_one in grey) else 3
@@ -261,7 +287,8 @@ def _decode(folder: Path, files: list[str], settings: dict, progress: bool, path
         )
 
     def read(file):
-        return read_image(file, (height, width), channels, settings["fit"], settings["background"])
+        # From several threads; which file it is of is of no interest.
+        return read_image(file, (height, width), channels, settings["fit"], settings["background"], highest.append)
 
     decoded = _in_threads(read, folder, readable, "Decoding the images", progress, broken)
     if path is None:
@@ -270,7 +297,7 @@ def _decode(folder: Path, files: list[str], settings: dict, progress: bool, path
             for _, image in decoded:
                 images[count] = image
                 count += 1
-        return images[:count], broken
+        return images[:count], broken, highest
     # Written, not mapped: a full disk is then an error and not the end of the process.
     with contextlib.closing(decoded), path.open("wb") as stream:
         _write_header(stream, shape)
@@ -282,7 +309,7 @@ def _decode(folder: Path, files: list[str], settings: dict, progress: bool, path
         stream.seek(0)
         _write_header(stream, (count, *shape[1:]))
         assert stream.tell() == start
-    return None, broken
+    return None, broken, highest
 
 
 def _write_header(stream, shape):
@@ -293,6 +320,8 @@ def _in_threads(function, folder: Path, files: list[str], what: str, progress: b
     """Yield (file, function of its path) in the order of the files; those that raise go to `broken` with the reason."""
 
     def attempt(file):
+        if reason := why_no_file(folder / file):
+            return None, reason
         try:
             return function(folder / file), None
         except Exception as error:  # Pillow raises almost anything for a broken file
@@ -326,8 +355,6 @@ def _in_threads(function, folder: Path, files: list[str], what: str, progress: b
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "no image of a known format"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

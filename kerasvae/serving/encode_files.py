@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasvae.files import check_writable, replacing
-from kerasvae.image_files import EXTENSIONS
+from kerasvae.image_files import USUAL_ENDINGS, endings, nearly_black
 from kerasvae.serving import code_files
 from kerasvae.serving.bundle import Bundle, checked_integer, processors
 from kerasvae.serving.images import LARGEST_PIXEL_LIMIT, PIXEL_LIMIT, ImageError
@@ -156,10 +156,15 @@ def image_files_of(files: list[str], recursive: bool) -> Iterator[str]:
             yield found
     if not found_any:
         folders = ", ".join(files[:3]) + ", ..." * (len(files) > 3)
-        raise ValueError(f"files: there is no image in {folders}; files ending in {' '.join(EXTENSIONS)} count")
+        raise ValueError(
+            f"files: there is no image in {folders}; files ending in {' '.join(USUAL_ENDINGS)} count, and others that "
+            "Pillow reads"
+        )
 
 
 def _image_files_in(folder: str, recursive: bool) -> Iterator[str]:
+    # Images that cannot be read here are not passed over: they are listed with the reason.
+    looks_like_one = sum(endings(), ())
     visited = {os.path.realpath(folder)}
     waiting = [_entries(folder)]
     while waiting:
@@ -167,7 +172,7 @@ def _image_files_in(folder: str, recursive: bool) -> Iterator[str]:
         if name is None:
             waiting.pop()
         elif not name.endswith("/"):
-            if name.lower().endswith(EXTENSIONS):
+            if name.lower().endswith(looks_like_one):
                 yield path
         # A link may lead back up.
         elif recursive and (real := os.path.realpath(path)) not in visited:
@@ -200,9 +205,11 @@ def _check_room(out: Path, results: UnfinishedCodes, numbers: int) -> None:
 def _encode_all(bundle, results, batch_size, logvar, on_error, threads, pixel_limit, progress) -> None:
     """Encode the files that have no results, batch by batch, while the next batches are decoded."""
 
+    largest = []
+
     def read(file: str) -> np.ndarray | ImageError:
         try:
-            return bundle.preparation.read(file, pixel_limit)
+            return bundle.preparation.read(file, pixel_limit, largest.append)
         except ImageError as error:
             return error
 
@@ -224,6 +231,8 @@ def _encode_all(bundle, results, batch_size, logvar, on_error, threads, pixel_li
     finally:
         # Ctrl-C waits for the files at hand alone.
         pool.shutdown(cancel_futures=True)
+    if notice := nearly_black(largest):
+        warnings.warn(f"files: {notice}", UserWarning, stacklevel=3)  # whoever called encode_files
 
 
 def _results(bundle: Bundle, found: list, logvar: bool, on_error: str) -> list[tuple]:

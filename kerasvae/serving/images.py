@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from kerasvae import image_files
+from kerasvae.files import why_no_file
 
 # What one image may cost in memory before it is resized; Pillow only warns of more.
 PIXEL_LIMIT = Image.MAX_IMAGE_PIXELS
@@ -51,13 +51,14 @@ class Preparation:
     fit: str
     background: int
 
-    def read(self, file, pixel_limit: int = PIXEL_LIMIT) -> np.ndarray:
+    def read(self, file, pixel_limit: int = PIXEL_LIMIT, note: Callable[[int], None] | None = None) -> np.ndarray:
         """The image in a file: upright, resized, the same bits as in training.
 
         Args:
-            file: path of a regular file, or a binary file object. PNG, JPEG, BMP, GIF, WEBP, TIFF and PPM are read,
-                whatever the name ends in; of several frames the first.
+            file: path of a regular file, or a binary file object. All that `FromFolder` takes is read, whatever the
+                name ends in; of several frames the first.
             pixel_limit: refuse an image of more pixels before it is decoded.
+            note: called with the largest value, 0..65535, of a file of 16 bits.
 
         Returns:
             uint8 `image_shape`.
@@ -69,19 +70,20 @@ class Preparation:
         try:
             if not hasattr(file, "read"):
                 # Opening a pipe would wait for its writer.
-                status = os.stat(file)
-                if not stat.S_ISREG(status.st_mode):
-                    raise ImageError(label, "it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no file")
-                if status.st_size > _LARGEST_FILE:
+                if reason := why_no_file(file):
+                    raise ImageError(label, reason)
+                if os.stat(file).st_size > _LARGEST_FILE:
                     raise ImageError(label, f"it has more than {_LARGEST_FILE // 1024**3} GiB")
-            with Image.open(file, formats=image_files.FORMATS) as image:
+                if os.fspath(file).lower().endswith(image_files.endings()[1]):
+                    raise ImageError(label, image_files.why_not_taken(os.fspath(file)))
+            with image_files.opened(file) as image:
                 width, height = image.size
             if width * height > pixel_limit:
                 raise ImageError(label, f"{width} x {height} are more than {pixel_limit} pixels")
             if hasattr(file, "seek"):
                 file.seek(0)
             height, width, channels = self.image_shape
-            return image_files.read_image(file, (height, width), channels, self.fit, self.background)
+            return image_files.read_image(file, (height, width), channels, self.fit, self.background, note)
         except ImageError:
             raise
         except Exception as error:  # Pillow raises almost anything for a broken file
@@ -116,8 +118,12 @@ class Preparation:
                 raise TypeError("images must be paths or arrays, not both in one list")
             if value_range is not None:
                 raise ValueError(f"range is for arrays, not for image files, got {value_range!r}")
+            largest = []
             for start in range(0, len(images), batch_size):
-                yield np.stack([self.read(file, pixel_limit) for file in images[start : start + batch_size]])
+                block = images[start : start + batch_size]
+                yield np.stack([self.read(file, pixel_limit, largest.append) for file in block])
+            if notice := image_files.nearly_black(largest):
+                warnings.warn(f"images: {notice}", UserWarning, stacklevel=3)  # whoever called Bundle.encode
         elif isinstance(images, list | tuple) and images and all(isinstance(image, np.ndarray) for image in images):
             # They may be of different sizes.
             arrays = [self._one_with_four_axes(image, f"images[{k}]") for k, image in enumerate(images)]
@@ -183,6 +189,13 @@ def to_pixels(array: np.ndarray, value_range=None) -> np.ndarray:
             UserWarning,
             stacklevel=4,  # whoever called Bundle.encode
         )
+    if high - low >= 65535 and 0 < largest - low < (high - low) / 16:
+        warnings.warn(
+            f"images use 1/16 of the range {low:g}..{high:g} or less, up to {largest}, and become nearly black; say "
+            f"what white is: range=({low:g}, {low + 2 ** int(largest - low).bit_length() - 1:g}) maybe",
+            UserWarning,
+            stacklevel=4,  # whoever called Bundle.encode
+        )
     if (low, high) != (0, 255):
         array = (array.astype("float64") - low) * (255 / (high - low))
     return np.rint(array).astype("uint8") if array.dtype.kind == "f" else array.astype("uint8")
@@ -215,8 +228,6 @@ def reason_of(error: Exception) -> str:
     """Why a file cannot be used, in a few words."""
     if isinstance(error, ImageError):
         return error.reason
-    if isinstance(error, UnidentifiedImageError):
-        return "no image of a known format"
     if isinstance(error, MemoryError):
         return "there is not enough memory for it"
     if isinstance(error, OSError) and error.strerror:

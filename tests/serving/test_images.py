@@ -99,6 +99,15 @@ def test_values_outside_the_range(values, value_range):
         to_pixels(np.array(values), value_range)
 
 
+def test_arrays_of_16_bits_that_hold_fewer():
+    with pytest.warns(
+        UserWarning, match=r"images use 1/16 of the range 0..65535 or less, up to 4000.*range=\(0, 4095\)"
+    ):
+        assert to_pixels(np.array([0, 4000], "uint16"), (0, 65535)).tolist() == [0, 16]
+    assert to_pixels(np.array([0, 0], "uint16"), (0, 65535)).tolist() == [0, 0]
+    assert to_pixels(np.array([0, 4095], "uint16"), (0, 4095)).tolist() == [0, 255]
+
+
 @pytest.mark.parametrize("value_range", [(1, 0), (0, 0), (0,), 1, (0, np.inf), ("a", "b"), (0, 1, 2)])
 def test_ranges_that_are_none(value_range):
     with pytest.raises(ValueError, match="range must be two finite numbers"):
