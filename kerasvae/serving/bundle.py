@@ -13,6 +13,7 @@ import numpy as np
 from kerasvae.serving.fields import BundleError
 from kerasvae.serving.images import LARGEST_PIXEL_LIMIT, PIXEL_LIMIT, Preparation
 from kerasvae.serving.manifest import DECODER, ENCODER, read_manifest
+from kerasvae.serving.onnx_files import external_tensor
 
 _ONNX_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
@@ -66,7 +67,8 @@ class Bundle:
         preparation: how images become those of the encoder.
 
     Raises:
-        BundleError: for a bundle that is incomplete, damaged or altered, or does not pass its test.
+        BundleError: for a bundle that is incomplete, damaged or altered, whose networks read further files, or that
+            does not pass its test.
         ImportError: when onnxruntime is missing.
         ValueError: for an argument not allowed.
 
@@ -266,6 +268,15 @@ class Bundle:
     def _open(self, file: str, expected_input, expected_outputs: dict, threads: int, verify: bool):
         """A session of one of the networks; BundleError when it is not what the manifest says."""
         contents = self._description.read(file, check_hash=verify)
+        try:
+            external = external_tensor(contents)
+        except ValueError as error:
+            raise BundleError(f"{self.path}: onnxruntime cannot load {file} ({error})") from error
+        if external is not None:
+            raise BundleError(
+                f"{self.path}: onnxruntime cannot load {file} without another file, in which the numbers of {external!r} "
+                "lie and which no hash covers: it is not read; write the bundle anew, with all numbers in its networks"
+            )
         try:
             import onnxruntime
         except ImportError as error:
