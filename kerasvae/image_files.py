@@ -119,15 +119,10 @@ def read_image(
     """
     (height, width), mode = size, "L" if channels == 1 else "RGB"
     with opened(path) as image:
-        stored = _stored(image)
-        _check_range(image, stored)
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size. Twice the wanted size is left for the filter, and the
         # longer side is asked for both, as EXIF may exchange them.
         image.draft(None, (2 * max(size), 2 * max(size)))
-        ImageOps.exif_transpose(image, in_place=True)
-        image = _opaque(_eight_bits(image, stored, note), background)
-        image = _from_lab(image) if image.mode == "LAB" else image
-        image = image.convert(mode)
+        image = decoded(image, mode, background, note)
     bilinear = Image.Resampling.BILINEAR
     if fit == "crop":
         image = ImageOps.fit(image, (width, height), bilinear)
@@ -136,6 +131,15 @@ def read_image(
     else:
         image = image.resize((width, height), bilinear)
     return np.asarray(image).reshape(height, width, channels)
+
+
+def decoded(image: Image.Image, mode: str, background: int, note: Callable[[int], None] | None = None) -> Image.Image:
+    """An opened image, upright and opaque, in mode "L" or "RGB"; arguments and errors as for `read_image`."""
+    stored = _stored(image)
+    _check_range(image, stored)
+    ImageOps.exif_transpose(image, in_place=True)
+    image = _opaque(_eight_bits(image, stored, note), background)
+    return (_from_lab(image) if image.mode == "LAB" else image).convert(mode)
 
 
 def nearly_black(largest: list[int]) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-from pathlib import Path
 
 import numpy as np
 from keras import ops
@@ -17,6 +16,8 @@ from kerasvae import random_numbers
 from kerasvae.datasets.dsprites import SIZE, DSprites
 from kerasvae.datasets.ground_truth import GroundTruthData
 from kerasvae.datasets.random_parts import check_draws, check_seed, uniform
+from kerasvae.files import why_no_file
+from kerasvae.image_files import decoded, opened
 
 # Streams of the hash, each for one random part; large, to stay clear of those of the models' latent noise.
 _COLOUR, _NOISE, _CROP, _TINT = (1_000_000 + number for number in range(4))
@@ -240,21 +241,19 @@ class ScreamDSprites(_RandomDSprites):
 
 def _read_background(background) -> np.ndarray:
     """The image at a path as uint8 (height, width, 3), shrunk as `ScreamDSprites` says."""
-    from PIL import Image
-
     if not isinstance(background, str | os.PathLike):
         raise ValueError(f"background must be the path of an image file, got {background!r}")
-    if not Path(background).is_file():
+    if reason := why_no_file(background):
         raise FileNotFoundError(
-            f"background: there is no file {str(background)!r}; for the data set of the paper download "
+            f"background: there is no file {str(background)!r} ({reason}); for the data set of the paper download "
             f"{SCREAM_ADDRESS} and name the file"
         )
     try:
-        with Image.open(background) as image:
-            image = image if image.mode == "RGB" else image.convert("RGB")
+        with opened(background) as image:
+            image = image if image.mode == "RGB" else decoded(image, "RGB", 255)
             image.thumbnail(_SCREAM_FITS)
             pixels = np.array(image)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"background: {str(background)!r} cannot be read as an image ({error})") from error
     if min(pixels.shape[:2]) < SIZE:
         raise ValueError(
