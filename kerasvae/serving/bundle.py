@@ -274,8 +274,8 @@ class Bundle:
             raise BundleError(f"{self.path}: onnxruntime cannot load {file} ({error})") from error
         if external is not None:
             raise BundleError(
-                f"{self.path}: onnxruntime cannot load {file} without another file, in which the numbers of {external!r} "
-                "lie and which no hash covers: it is not read; write the bundle anew, with all numbers in its networks"
+                f"{self.path}: onnxruntime cannot load {file} without another file, in which the numbers of "
+                f"{external!r} lie and which no hash covers: it is not read; write the bundle anew, with all numbers in its networks"
             )
         try:
             import onnxruntime
