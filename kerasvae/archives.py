@@ -163,20 +163,20 @@ def _array_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) ->
     return size
 
 
-def read_gzip(path) -> bytes:
-    """What a gzip file of text inflates to.
+def inflated(contents: bytes) -> bytes:
+    """What the contents of a gzip file of text inflate to.
 
     Raises:
-        ValueError: with the reason and without the path, for a file that is damaged or cut short, or inflates to more
-            than text can; then no more than some megabytes have been inflated.
+        ValueError: with the reason, for contents that are damaged or cut short, or inflate to more than text can; then
+            no more than some megabytes have been in memory.
     """
-    stored = os.path.getsize(path)
+    stored = len(contents)
     allowed = min(max(_ALWAYS_OF_TEXT, _TIMES_OF_TEXT * stored), _LARGEST_TEXT)
     parts, found = [], 0
     try:
-        # A first time only to count, so that a file that is refused takes no memory.
+        # A first time only to count, so that what is refused takes no memory.
         for is_counting in (True, False):
-            with gzip.open(path) as stream:
+            with gzip.open(io.BytesIO(contents)) as stream:
                 while block := stream.read(_BLOCK):
                     if is_counting:
                         found += len(block)

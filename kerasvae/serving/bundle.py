@@ -275,7 +275,8 @@ class Bundle:
         if external is not None:
             raise BundleError(
                 f"{self.path}: onnxruntime cannot load {file} without another file, in which the numbers of "
-                f"{external!r} lie and which no hash covers: it is not read; write the bundle anew, with all numbers in its networks"
+                f"{external!r} lie and which no hash covers: it is not read; write the bundle anew, with all numbers "
+                "in its networks"
             )
         try:
             import onnxruntime

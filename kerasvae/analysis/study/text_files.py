@@ -6,7 +6,7 @@ import csv
 import io
 import re
 
-from kerasvae.archives import read_gzip
+from kerasvae.archives import inflated
 
 _GZIP = b"\x1f\x8b"
 # How files begin that are tables, but no text.
@@ -35,14 +35,10 @@ def read_text(path) -> tuple[str, list[str]]:
         ValueError: a gzip file that is damaged or inflates to more than text can, or no text.
         OSError: it cannot be read.
     """
-    notices = []
-    with path.open("rb") as stream:
-        data = stream.read(len(_GZIP))
-        if data != _GZIP:
-            data += stream.read()
-    if data == _GZIP:
+    data, notices = path.read_bytes(), []
+    if data.startswith(_GZIP):
         try:
-            data = read_gzip(path)
+            data = inflated(data)
         except ValueError as error:
             raise ValueError(f"source: {str(path)!r} is compressed, and {error}") from None
     for start, what in _BINARY.items():
