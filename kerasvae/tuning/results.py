@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import os
+import warnings
 from pathlib import Path
 
 from kerasvae import files
@@ -21,10 +22,10 @@ def row_folder(folder, row: dict) -> Path:
 def stored_result(folder, row: dict) -> dict | None:
     """A finished row's result, {"row", "metrics", "seconds"}; None where there is none, or its file is damaged."""
     try:
-        result = json.loads((row_folder(folder, row) / RESULT).read_text(encoding="utf-8"))
+        result = files.read_json(row_folder(folder, row) / RESULT)
         same = row_name(result["row"]) == row_name(row)
         numbers = [*result["metrics"].values(), result["seconds"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     return result if same and all(isinstance(number, int | float) for number in numbers) else None
 
@@ -33,14 +34,23 @@ def collect(folder, rows: list[dict]) -> list[dict]:
     """The rows of the study in `folder` that have finished or failed, in the order of `rows`.
 
     Each is a dictionary: the row's fields, its metrics, `status` ("COMPLETED" or "FAILED") and `seconds` (of the run
-    that finished it; None for a failed row).
+    that finished it; None for a failed row). A row whose result is damaged is left out, with a warning that names it.
     """
-    collected = []
+    collected, damaged = [], []
     for row in rows:
         if result := stored_result(folder, row):
             collected.append({**row, **result["metrics"], "status": "COMPLETED", "seconds": result["seconds"]})
         elif (row_folder(folder, row) / ERROR).is_file():
             collected.append({**row, "status": "FAILED", "seconds": None})
+        elif os.path.lexists(row_folder(folder, row) / RESULT):
+            damaged.append(row_name(row))
+    if damaged:
+        warnings.warn(
+            f"folder: {RESULT} of {len(damaged)} of {len(rows)} rows in {str(folder)!r} is damaged, and they are left "
+            f"out: {'; '.join(damaged[:5])}{'; …' * (len(damaged) > 5)}. A search runs them again",
+            UserWarning,
+            stacklevel=2,
+        )
     return collected
 
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import ast
 import json
+import re
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasvae.analysis.study.columns import SCHEMA
 from kerasvae.analysis.study.json_records import records_of, records_of_lines
 from kerasvae.analysis.study.text_files import read_table, read_text
+from kerasvae.files import read_json as json_of
+from kerasvae.files import why_no_file
 
 # Of `kerasvae experiment`: columns of results.csv that are no settings of a row.
 EXPERIMENT_METRICS = (
@@ -75,15 +79,21 @@ def read_path(path) -> Source:
     path = Path(path)
     if path.is_dir():
         return read_experiment(path)
-    # A pipe, such as a shell's <(command), is read as a file.
-    if not path.is_file() and not path.is_fifo():
-        raise FileNotFoundError(f"source: there is no file or folder {str(path)!r}")
+    reason = why_no_file(path)
+    if reason and not _is_open_pipe(path):
+        because = "" if reason == "No such file or directory" else f" ({reason})"
+        raise FileNotFoundError(f"source: there is no file or folder {str(path)!r}{because}")
     if path.name == "scores.json":
         raise ValueError(f"source: {str(path)!r} is of one run; give the folder of the experiment")
     if Path(path.name.lower().removesuffix(".gz")).suffix in (".json", ".jsonl", ".ndjson"):
         return read_json(path)
     source = read_csv(path)
     return _as_experiment(source) if _is_experiment(source.columns) else source
+
+
+def _is_open_pipe(path) -> bool:
+    """Whether it is a pipe that this process has open, such as a shell's <(command); no other has a writer for sure."""
+    return path.is_fifo() and re.fullmatch(r"/dev/fd/\d+|/proc/(self|\d+)/fd/\d+", str(path)) is not None
 
 
 def read_csv(path) -> Source:
@@ -169,15 +179,33 @@ def read_experiment(folder) -> Source:
             f"source: {str(folder)!r} holds no results: there is no results.csv in it, no rows/, and no "
             "aggregate/evaluation.json below it"
         )
-    records, notices = [], []
+    records, notices, damaged = [], [], []
     for path in rows:
-        record = _row_of(path)
+        try:
+            record = _row_of(path)
+        except DamagedRunError as error:
+            damaged.append(f"rows/{path.name} ({error})")
+            continue
         if record is None:
             notices.append(f"Left out: rows/{path.name}, of which no settings can be read.")
         else:
             records.append(record)
+    more = f" and {len(damaged) - 5} more" * (len(damaged) > 5)
+    named = f"{', '.join(damaged[:5])}{more}"
     if not records:
-        raise ValueError(f"source: {str(folder)!r} holds no results: no settings can be read of any folder in rows/")
+        because = f": {named}" * bool(damaged)
+        raise ValueError(
+            f"source: {str(folder)!r} holds no results: no settings can be read of any folder in rows/{because}"
+        )
+    if damaged:
+        notices.append(f"Left out, as damaged: {named}.")
+        # At once, too: whoever compares runs must know that some are not among them.
+        warnings.warn(
+            f"source: {len(damaged)} of {len(rows)} runs in {str(folder)!r} are damaged and left out: {named}; mend or "
+            "remove their files, or run them again",
+            UserWarning,
+            stacklevel=5,  # whoever called load
+        )
     source = Source(columns_of(records), notices=notices)
     return _as_experiment(source) if _is_experiment(source.columns) else source
 
@@ -195,17 +223,28 @@ def _library_folder(folder, paths) -> Source:
     return source
 
 
+class DamagedRunError(ValueError):
+    """The files of a run do not hold what they should; the message names the file and what is wrong with it."""
+
+
 def _row_of(path) -> dict | None:
-    """A row's folder as a line of results.csv."""
-    result, settings = _json_or_none(path / "result.json"), _json_or_none(path / "settings.json")
-    scores = _json_or_none(path / "scores.json")
+    """A row's folder as a line of results.csv; None for one without settings, DamagedRunError for a damaged one."""
+    result, settings, scores = (_object_of(path, f"{name}.json") for name in ("result", "settings", "scores"))
     failed = (path / "error.txt").is_file()
-    if result and isinstance(result.get("row"), dict):
-        final = (scores or {}).get("final", {})
-        record = {**result["row"], **result.get("metrics", {}), **final, "seconds": result.get("seconds")}
-        return {**record, "status": "finished", "folder": path.name}
+    if result is not None:
+        row = _entry(result, "result.json", "row")
+        if not row:
+            raise DamagedRunError("result.json has no row")
+        final = _entry(scores or {}, "scores.json", "final") or {}
+        metrics = {**(_entry(result, "result.json", "metrics") or {}), **final, "seconds": result.get("seconds")}
+        _check_fields(row, "result.json")
+        for name, value in metrics.items():
+            if value is not None and not isinstance(value, int | float):
+                raise DamagedRunError(f"{name} in result.json or scores.json must be a number, it is {value!r:.40}")
+        return {**row, **metrics, "status": "finished", "folder": path.name}
     if settings:
         settings.pop("steps_per_epoch", None)
+        _check_fields(settings, "settings.json")
         return {**settings, "status": "failed" if failed else "begun", "folder": path.name}
     fields = dict(part.split("=", 1) for part in path.name.split(",") if "=" in part)
     if "seed" not in fields:
@@ -213,9 +252,38 @@ def _row_of(path) -> dict | None:
     return {**fields, "status": "failed" if failed else "begun", "folder": path.name}
 
 
+def _object_of(folder, name) -> dict | None:
+    """The object in a file of JSON, None where there is no such file."""
+    if why_no_file(folder / name) == "No such file or directory":
+        return None
+    try:
+        value = json_of(folder / name)
+    except (OSError, ValueError) as error:
+        raise DamagedRunError(str(error)) from error
+    if not isinstance(value, dict):
+        raise DamagedRunError(f"{name} must hold an object, it holds {value!r:.40}")
+    return value
+
+
+def _entry(value: dict, name: str, key: str) -> dict | None:
+    held = value.get(key)
+    if held is not None and not isinstance(held, dict):
+        raise DamagedRunError(f"{key} in {name} must be an object, it is {held!r:.40}")
+    return held
+
+
+def _check_fields(row: dict, file: str) -> None:
+    """The fields that tell runs apart; others may be anything."""
+    for name in {"framework", "dataset", "beta"} & {*row}:
+        if isinstance(row[name], dict | list):
+            raise DamagedRunError(f"{name} in {file} must be a number or text, it is {row[name]!r:.40}")
+    if "seed" in row and (isinstance(row["seed"], bool) or not isinstance(row["seed"], int)):
+        raise DamagedRunError(f"seed in {file} must be a whole number, it is {row['seed']!r:.40}")
+
+
 def _json_or_none(path):
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json_of(path)
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

@@ -66,6 +66,8 @@ def records_of_lines(path, text, whole):
     for number, line in lines:
         try:
             records.append(json.loads(line))
+        except RecursionError:
+            raise ValueError(f"source: {str(path)!r} is no table: the JSON in line {number} is too deep") from None
         except json.JSONDecodeError as error:
             if not records:
                 # Not of one value a line.

@@ -1,6 +1,7 @@
 """Files of other programs: folders of experiments, and disentanglement_lib's aggregated results."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -150,3 +151,60 @@ def test_json_that_is_damaged(tmp_path):
     path.write_text("[1, 2]")
     with pytest.raises(ValueError, match="list of dictionaries"):
         load(path)
+
+
+DAMAGES = {
+    "empty": ("result.json", b"", "result.json' is damaged, or no JSON"),
+    "cut": ("result.json", b'{"row": {"se', "result.json' is damaged, or no JSON"),
+    "binary": ("result.json", bytes(range(256)), "result.json' is damaged, or no JSON"),
+    "a list": ("result.json", b"[1]", r"result.json must hold an object, it holds \[1\]"),
+    "nothing": ("result.json", b"null", "result.json must hold an object, it holds None"),
+    "deep": ("result.json", b"[" * 100_000, "result.json' is no JSON that can be read: it is nested too deeply"),
+    "no row": ("result.json", b"{}", "result.json has no row"),
+    "row of another kind": ("result.json", b'{"row": [1]}', r"row in result.json must be an object, it is \[1\]"),
+    "metrics": (
+        "result.json",
+        b'{"row": {"seed": 1}, "metrics": 3}',
+        "metrics in result.json must be an object, it is 3",
+    ),
+    "a seed": ("result.json", b'{"row": {"seed": "x"}}', "seed in result.json must be a whole number, it is 'x'"),
+    "a strength": (
+        "result.json",
+        b'{"row": {"beta": [1]}}',
+        r"beta in result.json must be a number or text, it is \[1",
+    ),
+    "final": ("scores.json", b'{"final": [1]}', r"final in scores.json must be an object, it is \[1\]"),
+    "a score": (
+        "scores.json",
+        b'{"final": {"mig": [1]}}',
+        r"mig in result.json or scores.json must be a number, it is",
+    ),
+    "scores": ("scores.json", b"\0", "scores.json' is damaged, or no JSON"),
+    "settings": ("settings.json", b"[1]", "settings.json must hold an object"),
+}
+
+
+@pytest.mark.parametrize(("name", "contents", "reason"), DAMAGES.values(), ids=DAMAGES)
+def test_one_damaged_run_is_named_and_the_others_are_read(tmp_path, name, contents, reason):
+    for seed in (1, 2, 3):
+        folder = tmp_path / "rows" / f"beta=1,seed={seed}"
+        folder.mkdir(parents=True)
+        (folder / "settings.json").write_text(json.dumps(row(1.0, seed)))
+        (folder / "result.json").write_text(json.dumps({"row": row(1.0, seed), "metrics": {}, "seconds": 2.0}))
+        (folder / "scores.json").write_text(json.dumps({"final": {"mig": seed / 10}}))
+    assert len(load(tmp_path)) == 3
+    (tmp_path / "rows" / "beta=1,seed=2" / name).write_bytes(contents)
+    with pytest.warns(
+        UserWarning, match=f"source: 1 of 3 runs in .* left out: rows/beta=1,seed=2 .*{reason}"
+    ) as caught:
+        table = load(tmp_path)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert table.column("mig").tolist() == [0.1, 0.3]
+    assert any("Left out, as damaged: rows/beta=1,seed=2" in notice for notice in table.notices)
+
+
+def test_nothing_but_damaged_runs(tmp_path):
+    (tmp_path / "rows" / "a").mkdir(parents=True)
+    os.mkfifo(tmp_path / "rows" / "a" / "result.json")
+    with pytest.raises(ValueError, match=r"no settings can be read of any folder in rows/: rows/a .*result\.json"):
+        load(tmp_path)

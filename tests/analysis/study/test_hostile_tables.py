@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import threading
 
 import numpy as np
 import pytest
@@ -61,13 +60,18 @@ def test_a_dictionary_of_runs_by_name(tmp_path):
     assert table.column("mig").tolist() == load(RUNS).column("mig").tolist() and "run 11" in table.run_id
 
 
-def test_a_pipe_is_a_file(tmp_path):
-    path = tmp_path / "pipe"
-    os.mkfifo(path)
-    writer = threading.Thread(target=path.write_text, args=[text_of(RUNS)])
-    writer.start()
-    assert len(load(path)) == len(RUNS)
-    writer.join()
+def test_a_pipe_of_a_shell_is_a_file(tmp_path):
+    # As <(command) is; one that lies in a folder may never have a writer.
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream:
+        stream.write(text_of(RUNS))
+    try:
+        assert len(load(f"/dev/fd/{reader}")) == len(RUNS)
+    finally:
+        os.close(reader)
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(FileNotFoundError, match=r"no file or folder '.*pipe\.csv' \(it is no file but a pipe\)"):
+        load(tmp_path / "pipe.csv")
 
 
 def test_letters_of_western_europe(tmp_path):
