@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import warnings
 from pathlib import Path
 
 from kerasvae import files
@@ -34,23 +32,14 @@ def collect(folder, rows: list[dict]) -> list[dict]:
     """The rows of the study in `folder` that have finished or failed, in the order of `rows`.
 
     Each is a dictionary: the row's fields, its metrics, `status` ("COMPLETED" or "FAILED") and `seconds` (of the run
-    that finished it; None for a failed row). A row whose result is damaged is left out, with a warning that names it.
+    that finished it; None for a failed row). A row whose result is damaged is left out: it is done again.
     """
-    collected, damaged = [], []
+    collected = []
     for row in rows:
         if result := stored_result(folder, row):
             collected.append({**row, **result["metrics"], "status": "COMPLETED", "seconds": result["seconds"]})
         elif (row_folder(folder, row) / ERROR).is_file():
             collected.append({**row, "status": "FAILED", "seconds": None})
-        elif os.path.lexists(row_folder(folder, row) / RESULT):
-            damaged.append(row_name(row))
-    if damaged:
-        warnings.warn(
-            f"folder: {RESULT} of {len(damaged)} of {len(rows)} rows in {str(folder)!r} is damaged, and they are left "
-            f"out: {'; '.join(damaged[:5])}{'; …' * (len(damaged) > 5)}. A search runs them again",
-            UserWarning,
-            stacklevel=2,
-        )
     return collected
 
 
