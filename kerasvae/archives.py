@@ -119,11 +119,11 @@ def read_npz(path, names, most: int | None = None) -> tuple[dict[str, np.ndarray
         with checked_zip(path) as archive:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
             wanted = {name: members[name] for name in names if name in members}
-            loose = 0
+            held = loose = 0
             for name, member in wanted.items():
                 size = _array_size(archive, member, name)
+                held += size
                 loose += size if size > _TIMES_OF_ARRAYS * member.compress_size else 0
-            held = sum(member.file_size for member in wanted.values())
             if (most is None and loose > _ALWAYS_OF_ARRAYS) or (most is not None and held > most):
                 raise ValueError(
                     f"its {_size(os.path.getsize(path))} claim to hold {_size(held)}, "

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasvae.datasets.prepared import PreparedImages, TableSource, resized
+from kerasvae.datasets.prepared import OtherForm, PreparedImages, TableSource, resized
 from kerasvae.datasets.published_files import SourceFile
+from kerasvae.files import regular_file
 
 FACTORS = {"elevation": 4, "azimuth": 24, "object": 183}
 # The digest is that of the file which the authors of "Overlooked Implications" used.
@@ -25,6 +26,35 @@ ARCHIVE = SourceFile(
 _LARGEST_MEMBER = 64 * 1024**2
 
 
+def read_folder(paths: list[Path], sizes: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Factors and images of the cars in the folder of the archive, extracted: list.txt and a .mat file of each car.
+
+    `OtherForm` says what is given, `read_archive` what is yielded.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    (folder,) = paths
+    path = folder / "list.txt"
+    try:
+        names = [line.strip() for line in regular_file(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+        for number, name in enumerate(names):
+            path = regular_file(folder / f"{name}.mat")
+            if path.stat().st_size > _LARGEST_MEMBER:
+                raise ValueError(f"it has more than {_LARGEST_MEMBER} bytes")
+            yield _factors_and_images(loadmat(path, variable_names=["im"]), number)
+    except (OSError, EOFError, KeyError, ValueError, TypeError, MatReadError, zlib.error) as error:
+        raise ValueError(f"{str(path)!r} cannot be read as a file of Cars3D: {error}") from error
+
+
+def _factors_and_images(content: dict, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the contents of a car's .mat file, and its number."""
+    images = content["im"].transpose(4, 3, 0, 1, 2)
+    elevation, azimuth = np.indices(images.shape[:2]).reshape(2, -1)
+    factors = np.stack([elevation, azimuth, np.full(len(azimuth), number)], axis=1)
+    return factors, images.reshape(-1, *images.shape[2:])
+
+
 class Cars3D(PreparedImages):
     """Renderings of 183 car models from 4 elevations and 24 azimuths, shrunk to 64 x 64 pixels.
 
@@ -35,7 +65,7 @@ class Cars3D(PreparedImages):
 
     Args:
         data_dir, manual_dir: where the prepared images and the published archive are, see `kerasvae.datasets.prepared`.
-            Default None: the places of tensorflow_datasets.
+            Default None: the places of tensorflow_datasets. The archive is also taken extracted: data/cars or cars.
 
     Raises:
         ValueError, OSError: as for `kerasvae.datasets.prepared.PreparedImages`.
@@ -51,6 +81,7 @@ class Cars3D(PreparedImages):
         factor_sizes=tuple(FACTORS.values()),
         labels=tuple(f"label_{name}" for name in FACTORS),
         rows=resized,
+        forms=tuple(OtherForm((folder,), read_folder) for folder in ("data/cars", "cars")),
     )
 
     def __init__(self, data_dir=None, manual_dir=None):
@@ -77,6 +108,7 @@ def read_archive(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         ValueError: naming the archive, when it cannot be read or lacks the list, a listed car, or its array.
     """
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         with tarfile.open(path, "r:gz") as archive:
@@ -94,13 +126,10 @@ def read_archive(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                 number = remaining.pop(posixpath.normpath(member.name), None)
                 if number is not None:
                     content = io.BytesIO(_contents(archive, member))
-                    images = loadmat(content, variable_names=["im"])["im"].transpose(4, 3, 0, 1, 2)
-                    elevation, azimuth = np.indices(images.shape[:2]).reshape(2, -1)
-                    factors = np.stack([elevation, azimuth, np.full(len(azimuth), number)], axis=1)
-                    yield factors, images.reshape(-1, *images.shape[2:])
+                    yield _factors_and_images(loadmat(content, variable_names=["im"]), number)
         if remaining:
             raise ValueError(f"it lacks {len(remaining)} of the cars in its list.txt, the first {min(remaining)}")
-    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
+    except (OSError, EOFError, KeyError, ValueError, TypeError, MatReadError, tarfile.TarError, zlib.error) as error:
         raise ValueError(f"{str(path)!r} cannot be read as the archive of Cars3D: {error}") from error
 
 

@@ -27,7 +27,7 @@ class DSprites(GroundTruthData):
             downloaded at the first use. The rendered images equal the original in all 413 images that could be
             compared and in the mean to 1e-9 (2 pixels of 3.0e9), but are not proven equal everywhere.
         data_dir, manual_dir: for "original" alone, see `kerasvae.datasets.prepared`: the folder of prepared data, and
-            the folder of files that you downloaded yourself. Default None.
+            the folder of files that you downloaded yourself, the .hdf5 or the .npz of dSprites. Default None.
 
     The factors are shape (square, ellipse, heart), scale (0.5 to 1), orientation (0 to 2π with both ends: the last
     repeats the first), position_x and position_y; 737 280 images of 64 x 64 pixels, 0 or 255, one channel. `mean` and

@@ -3,8 +3,10 @@
 Where things lie. `data_dir` is that of tensorflow_datasets unless you name another: the environment's TFDS_DATA_DIR, or
 ~/tensorflow_datasets.
 
-    data_dir/downloads/manual/  the files as they were published. Those that are here already are not downloaded; where
-                                they lie elsewhere, name their folder as `manual_dir`. Missing ones are put there.
+    data_dir/downloads/manual/  the files as they were published, here or in a subfolder. Those that are here already
+                                are not downloaded; where they lie elsewhere, name their folder as `manual_dir`.
+                                Missing ones are put there. Other forms in which people have a data set are taken, too:
+                                the npz file of dSprites, the extracted folder of Cars3D, unzipped files of SmallNORB.
     data_dir/BUILDER/           what tensorflow_datasets makes of them (records in no particular order)
     data_dir/kerasvae/NAME/     images.npy, the array, and table.json, what it holds. Later uses open it at once and
                                 need neither the files nor the records nor tensorflow.
@@ -18,7 +20,9 @@ import importlib
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -26,6 +30,7 @@ import numpy as np
 from rich.console import Console
 
 from kerasvae import files
+from kerasvae.archives import array_header, checked_zip, read_npz
 from kerasvae.datasets.image_table import ImageTable
 from kerasvae.datasets.published_files import SourceFile, fetch, progress
 from kerasvae.datasets.statistics import image_sums
@@ -36,6 +41,22 @@ except ImportError:  # Windows: the table is still written whole or not at all, 
     fcntl = None
 
 _TABLE, _DESCRIPTION, _FORMAT = "images.npy", "table.json", 1
+# Of files that could be meant for those of a data set.
+_ENDINGS = (".npz", ".npy", ".h5", ".hdf5", ".mat", ".gz", ".tar", ".zip", ".tgz")
+
+
+@dataclasses.dataclass(frozen=True)
+class OtherForm:
+    """A form of a data set's files other than the one that is published, checked by what they hold and not by a digest.
+
+    Args:
+        names: of the files, or of the folder that holds them, relative to where published files are looked for.
+        read: from their paths and the sizes of the factors to (factors (n, F), images as recorded (n, height, width,
+            channels)), some at a time; ValueError, naming the file, for one that is damaged or something else.
+    """
+
+    names: tuple[str, ...]
+    read: Callable[[list[Path], tuple[int, ...]], Iterator[tuple[np.ndarray, np.ndarray]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +74,7 @@ class TableSource:
             leaves them as they are.
         values: for a label that takes other values than 0..size - 1: those that it takes, in increasing order.
         arguments: further arguments of the builder.
+        forms: other forms of the published files, the first that is there is taken.
     """
 
     name: str
@@ -65,6 +87,7 @@ class TableSource:
     rows: Callable[[np.ndarray], np.ndarray] = lambda images: images
     values: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     arguments: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    forms: tuple[OtherForm, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -104,7 +127,7 @@ class PreparedImages(ImageTable):
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self.table = np.load(self.path, mmap_mode="r")
+        self.table = np.load(files.regular_file(self.path), mmap_mode="r")
 
 
 def dsprites_table(data_dir=None, manual_dir=None) -> np.memmap:
@@ -128,6 +151,32 @@ def packed_bits(images: np.ndarray) -> np.ndarray:
     return np.packbits(images.reshape(len(images), -1) != 0, axis=1)
 
 
+def read_dsprites(paths: list[Path], sizes: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Factors (n, 5) and images (n, 64, 64, 1) of the npz file of dSprites, as `OtherForm` reads it."""
+    (path,) = paths
+    count = math.prod(sizes)
+    try:
+        classes = read_npz(path, ["latents_classes"], most=count * 6 * 8)[0]["latents_classes"]
+        with checked_zip(path) as archive, archive.open("imgs.npy") as stream:
+            shape, column_order, dtype = array_header(stream)
+            if (shape, column_order, dtype, classes.shape) != ((count, 64, 64), False, np.uint8, (count, 6)):
+                raise ValueError(
+                    f"imgs must be uint8 of shape {(count, 64, 64)} with latents_classes {(count, 6)}, got {dtype} of "
+                    f"{shape} and {classes.shape}"
+                )
+            pixels = 0
+            for start in range(0, count, 1024):
+                factors = classes[start : start + 1024, 1:]
+                images = np.frombuffer(stream.read(len(factors) * 4096), np.uint8).reshape(-1, 64, 64, 1)
+                pixels += np.count_nonzero(images)
+                yield factors, images
+            stream.read(1)  # the end is where the checksum is compared
+    except (KeyError, OSError, EOFError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{str(path)!r} cannot be read as the npz file of dSprites: {error}") from error
+    if count == 737_280 and pixels != 128_328_862:
+        raise ValueError(f"{str(path)!r} is not dSprites: {pixels} pixels are white, of the published 128328862")
+
+
 DSPRITES = TableSource(
     name="dsprites",
     builder="dsprites",
@@ -136,6 +185,7 @@ DSPRITES = TableSource(
     labels=("label_shape", "label_scale", "label_orientation", "label_x_position", "label_y_position"),
     row_shape=(512,),
     rows=packed_bits,
+    forms=(OtherForm(("dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz",), read_dsprites),),
 )
 
 
@@ -173,7 +223,7 @@ def open_table(source: TableSource, data_dir=None, manual_dir=None) -> tuple[np.
 def _opened(source: TableSource, folder: Path) -> tuple[np.memmap, dict]:
     try:
         description = files.read_json(folder / _DESCRIPTION)
-        table = np.load(folder / _TABLE, mmap_mode="r")
+        table = np.load(files.regular_file(folder / _TABLE), mmap_mode="r")
         wanted = (_FORMAT, list(source.factor_names), list(source.factor_sizes), source.shape, np.dtype("uint8"))
         found = *(description[key] for key in ("format", "factor_names", "factor_sizes")), table.shape, table.dtype
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -198,45 +248,103 @@ def _prepare(source: TableSource, home: Path, downloads: Path, folder: Path) -> 
     # The package's own builders are known to tensorflow_datasets once they are imported.
     importlib.import_module("kerasvae.datasets.builders")
     builder = tfds.builder(source.builder, data_dir=str(home), **source.arguments)
+    origin = {"builder": builder.info.full_name, "digests": {file.name: file.digest for file in _source_files(builder)}}
+    form = None
     if not Path(builder.data_dir).exists():
-        if hasattr(builder, "source_files"):
-            builder.folder = downloads  # the package's own builders fetch for themselves
+        downloads = _place_of([file.name for file in _source_files(builder)], downloads) or downloads
+        form = _form_in(source, builder, downloads)
+        if form is None:
+            _make_records(source, builder, downloads, folder)
         else:
-            fetch(_source_files(builder), downloads)
-        _leave_gpus_alone()
-        scratch = folder.with_name(f".partial-{os.getpid()}-{source.name}-extracted")
-        try:
-            builder.download_and_prepare(
-                download_dir=str(scratch),
-                download_config=tfds.download.DownloadConfig(manual_dir=str(downloads), try_download_gcs=False),
-            )
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            origin = {"read_from": [str(path) for path in form[1]]}
     with files.replacing(folder, "data_dir") as temporary:
         temporary.mkdir()
         table = np.lib.format.open_memmap(temporary / _TABLE, "w+", np.uint8, source.shape)
+        if hasattr(os, "posix_fallocate"):
+            # A disk that fills up under a memory map ends the process.
+            with open(temporary / _TABLE, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        if form is None:
+            where, remedy = f"the records in {builder.data_dir!r}", "delete that folder to make them again"
+            if (count := builder.info.splits[source.split].num_examples) != len(table):
+                raise ValueError(f"{where} do not fit {source.name}: there are {count}, not {len(table)}; {remedy}")
+            batches = _batches_of(source, builder)
+        else:
+            where, remedy = f"the images of {str(form[1][0])!r}", "put the published files there"
+            batches = form[0].read(form[1], source.factor_sizes)
+        measured = _fill(table, source, batches, where, remedy)
         description = {
             "format": _FORMAT,
             "factor_names": list(source.factor_names),
             "factor_sizes": list(source.factor_sizes),
-            **_fill(table, source, builder),
-            "builder": builder.info.full_name,
-            "digests": {file.name: file.digest for file in _source_files(builder)},
+            **measured,
+            **origin,
         }
         table.flush()
         del table  # Windows renames no folder with an open file
         files.write_json(temporary / _DESCRIPTION, description)
 
 
-def _fill(table: np.ndarray, source: TableSource, builder) -> dict:
-    """Write each record's image to its row; the channel constants of the rows, if they are images."""
+def _make_records(source: TableSource, builder, downloads: Path, folder: Path) -> None:
+    """The records of tensorflow_datasets, from the published files in `downloads`."""
     import tensorflow_datasets as tfds
 
-    records = f"the records in {builder.data_dir!r} do not fit {source.name}"
-    remedy = "delete that folder to make them anew"
-    count = builder.info.splits[source.split].num_examples
-    if count != len(table):
-        raise ValueError(f"{records}: there are {count}, not {len(table)}; {remedy}")
+    scratch = folder.with_name(f".partial-{os.getpid()}-{source.name}-extracted")
+    try:
+        if hasattr(builder, "source_files"):
+            builder.folder = downloads  # the package's own builders fetch for themselves
+        else:
+            fetch(_source_files(builder), downloads)
+        _leave_gpus_alone()
+        builder.download_and_prepare(
+            download_dir=str(scratch),
+            download_config=tfds.download.DownloadConfig(manual_dir=str(downloads), try_download_gcs=False),
+        )
+    except OSError as error:
+        if "cannot be downloaded" not in str(error):
+            raise
+        raise OSError(f"{error}{_other_files(source, builder, downloads)}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _other_files(source: TableSource, builder, downloads: Path) -> str:
+    """What else is taken, and what lies there that is not, to be said when published files are missing."""
+    wanted = {file.name for file in _source_files(builder)}
+    strange = sorted(
+        path.name for path in downloads.glob("*") if path.name.endswith(_ENDINGS) and path.name not in wanted
+    )
+    said = ""
+    for form in source.forms:
+        more = f" and {len(form.names) - 1} more" * (len(form.names) > 1)
+        said += f"\n    or {form.names[0]}{more}, in which form it is taken, too"
+    if strange:
+        said += (
+            f"\nThere are, and are not read as {source.name}: {', '.join(strange[:5])}{', ...' * (len(strange) > 5)}"
+        )
+    return said
+
+
+def _place_of(names: list[str], folder: Path) -> Path | None:
+    """The folder, or the first of its subfolders, that holds all of the files; None when none does."""
+    subfolders = sorted(path for path in folder.glob("*/") if not path.name.startswith("."))
+    return next((place for place in (folder, *subfolders) if all((place / name).exists() for name in names)), None)
+
+
+def _form_in(source: TableSource, builder, downloads: Path) -> tuple[OtherForm, list[Path]] | None:
+    """Another form of the data set and its files, where there are none of the published ones."""
+    if any((downloads / file.name).is_file() for file in _source_files(builder)):
+        return None
+    for form in source.forms:
+        if place := _place_of(list(form.names), downloads):
+            return form, [place / name for name in form.names]
+    return None
+
+
+def _batches_of(source: TableSource, builder) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Factors and images of the records."""
+    import tensorflow_datasets as tfds
+
     _leave_gpus_alone()
     batches = tfds.as_numpy(
         builder.as_dataset(
@@ -246,15 +354,23 @@ def _fill(table: np.ndarray, source: TableSource, builder) -> dict:
             read_config=tfds.ReadConfig(try_autocache=False),
         )
     )
-    written, total, deviations = np.zeros(count, bool), 0, 0.0
-    with progress(f"Writing {source.name}", count) as advance:
-        for batch in batches:
-            factors = [_factor(source, batch[label], label) for label in source.labels]
+    for batch in batches:
+        yield np.stack([batch[label] for label in source.labels], axis=1), batch["image"]
+
+
+def _fill(table: np.ndarray, source: TableSource, batches, where: str, remedy: str) -> dict:
+    """Write each image to its row; the channel constants of the rows, if they are images."""
+    records = f"{where} do not fit {source.name}"
+    written, total, deviations, count = np.zeros(len(table), bool), 0, 0.0, 0
+    with progress(f"Writing {source.name}", len(table)) as advance:
+        for factors, images in batches:
+            count += len(images)
+            columns = [_factor(source, factors[:, k], label) for k, label in enumerate(source.labels)]
             try:
-                indices = np.ravel_multi_index(factors, source.factor_sizes)
+                indices = np.ravel_multi_index(columns, source.factor_sizes)
             except ValueError as error:
                 raise ValueError(f"{records}: a label is out of range; {remedy}") from error
-            rows = source.rows(batch["image"])
+            rows = source.rows(images)
             table[indices], written[indices] = rows, True
             if rows.ndim == 4:
                 sums, squares = image_sums(rows)
@@ -263,8 +379,10 @@ def _fill(table: np.ndarray, source: TableSource, builder) -> dict:
                 spread = (pixels * squares - sums**2) / (pixels * max(pixels - 1, 1))
                 deviations += np.sqrt(spread).sum(axis=0)
             advance(len(rows))
+    if count != len(table):
+        raise ValueError(f"{records}: there are {count}, not {len(table)}; {remedy}")
     if not written.all():
-        raise ValueError(f"{records}: {count - written.sum()} combinations of factors are missing; {remedy}")
+        raise ValueError(f"{records}: {len(table) - written.sum()} combinations of factors are missing; {remedy}")
     if table.ndim != 4:
         return {}
     std = deviations / (count * 255)

@@ -4,21 +4,67 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from keras import ops
 
 from kerasvae import random_numbers
-from kerasvae.datasets.prepared import PreparedImages, TableSource, resized
+from kerasvae.datasets.prepared import OtherForm, PreparedImages, TableSource, resized
 from kerasvae.datasets.random_parts import check_draws, check_seed, uniform
+from kerasvae.files import regular_file
 
 FACTORS = {"category": 5, "instance": 10, "elevation": 9, "azimuth": 18, "lighting": 6}
 # The toys of each category that a split shows.
 INSTANCES = {"train": (4, 6, 7, 8, 9), "test": (0, 1, 2, 3, 5), "all": tuple(range(10))}
 # Of the hash of random parts; the data sets' streams begin at a million.
 _INSTANCE = 1_000_010
+# The files of a part: images, categories, and the four other labels.
+_KINDS = ("dat", "cat", "info")
 # Its numbers are multiples of one over this.
 _PRECISION = 2**24
+
+
+def read_matrices(paths: list[Path], sizes: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Factors and images by the left camera, of the three files of a part or the six of both, as `OtherForm` says."""
+    for start in range(0, len(paths), len(_KINDS)):
+        images, categories, others = (_matrix(path) for path in paths[start : start + len(_KINDS)])
+        path = paths[start]
+        if images.ndim != 4 or images.shape[1:] != (2, 96, 96) or categories.shape != images.shape[:1]:
+            raise ValueError(f"{str(path)!r} must hold pairs of images of 96 x 96 pixels, it has {images.shape}")
+        if others.shape != (len(images), 4):
+            raise ValueError(f"{str(paths[start + 2])!r} must be {(len(images), 4)}, it is {others.shape}")
+        for first in range(0, len(images), 1024):
+            part = slice(first, first + 1024)
+            instance, elevation, azimuth, lighting = others[part].T
+            yield (
+                np.stack([categories[part], instance, elevation, azimuth // 2, lighting], axis=1),
+                np.asarray(images[part, 0])[..., None],
+            )
+
+
+def _matrix(path: Path) -> np.ndarray:
+    """An array in NORB's binary format, mapped into memory."""
+    with regular_file(path).open("rb") as stream:
+        start = np.frombuffer(stream.read(20), "<i4")
+        dtype = {0x1E3D4C55: np.dtype("uint8"), 0x1E3D4C54: np.dtype("<i4")}.get(int(start[0]) if start.size else 0)
+        axes = int(start[1]) if start.size == 5 else 0
+        if dtype is None or not 1 <= axes <= 4:
+            raise ValueError(f"{str(path)!r} is no file of SmallNORB, unzipped")
+        sizes = [*start[2:5], *np.frombuffer(stream.read(4 * max(0, axes - 3)), "<i4")][:axes]
+        offset, found = stream.tell(), path.stat().st_size
+    shape = tuple(map(int, sizes))
+    if min(shape) < 1 or offset + math.prod(shape) * dtype.itemsize != found:
+        raise ValueError(f"{str(path)!r} is cut short or damaged: it claims {dtype} of {shape} and has {found} bytes")
+    return np.memmap(path, dtype, "r", offset, shape)
+
+
+def _names(split: str) -> tuple[str, ...]:
+    """Names of the published files of a split, unzipped."""
+    parts = {"train": ("training",), "test": ("testing",), "all": ("training", "testing")}[split]
+    toys = {"training": "46789", "testing": "01235"}
+    return tuple(f"smallnorb-5x{toys[part]}x9x18x6x2x96x96-{part}-{kind}.mat" for part in parts for kind in _KINDS)
 
 
 class SmallNORB(PreparedImages):
@@ -36,7 +82,7 @@ class SmallNORB(PreparedImages):
 
     `mean` and `std` are the published constants for "train", measured in the same way for the others. Images are shrunk
     from 96 x 96 by an antialiased bilinear filter, as in the paper; disentanglement_lib used a Lanczos filter. The
-    first use downloads 263 MB.
+    first use downloads 263 MB; the published files are also taken unzipped (.mat), as disentanglement_lib keeps them.
 
     With 4 factors `table` still has a row for each combination of the five.
 
@@ -71,6 +117,7 @@ class SmallNORB(PreparedImages):
             split="train+test" if split == "all" else split,
             factor_sizes=tuple(sizes.values()),
             values={"instance": INSTANCES[split]},
+            forms=(OtherForm(_names(split), read_matrices),),
         )
         published = {"mean": (0.752091840108860,), "std": (0.095638790168273,)} if split == "train" else {}
         super().__init__(source, data_dir, manual_dir, **published)
