@@ -21,6 +21,15 @@ _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|\d+ request
 _LARGEST_JSON = 64 * 1024**2
 
 
+def checked_path(value, argument: str = "path") -> Path:
+    """`value` as a Path; TypeError for what is no path, ValueError for an empty one, naming `argument`."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{argument} must be a path, a str or os.PathLike, got {type(value).__name__} {value!r:.80}")
+    if not os.fspath(value):
+        raise ValueError(f"{argument} must be a path, got an empty one: {value!r}")
+    return Path(value)
+
+
 def why_no_file(path) -> str | None:
     """Why there is no regular file at `path`, None where there is one. It is not opened: a pipe would be waited for."""
     try:
@@ -39,7 +48,11 @@ def why_no_file(path) -> str | None:
 
 
 def regular_file(path, argument: str = "path") -> Path:
-    """`path`, where there is a regular file or a link to one; FileNotFoundError otherwise, naming `argument` and it."""
+    """`path`, where there is a regular file or a link to one; FileNotFoundError otherwise, naming `argument` and it.
+
+    TypeError and ValueError as `checked_path`.
+    """
+    checked_path(path, argument)
     if reason := why_no_file(path):
         because = "" if reason == "No such file or directory" else f" ({reason})"
         raise FileNotFoundError(f"{argument}: there is no file {os.fspath(path)!r}{because}")

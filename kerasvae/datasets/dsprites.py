@@ -54,7 +54,7 @@ class DSprites(GroundTruthData):
     image_shape = (SIZE, SIZE, 1)
 
     def __init__(self, source: str = "rendered", data_dir=None, manual_dir=None):
-        if source not in _MEAN:
+        if not isinstance(source, str) or source not in _MEAN:
             raise ValueError(f'source must be "rendered" or "original", got {source!r}')
         self.source, self.data_dir, self.manual_dir = source, data_dir, manual_dir
         self.mean, self.std = np.array([_MEAN[source]]), np.array([_STD[source]])

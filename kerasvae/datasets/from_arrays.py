@@ -200,6 +200,8 @@ def _checked_columns(factors, names, count: int) -> tuple[list[np.ndarray], tupl
         if names is not None and len(names):
             raise ValueError(f"factor_names needs factors, got {names!r} without any")
         return [], ()
+    if isinstance(factors, str):
+        raise ValueError(f"factors must be an array, a list of rows or a mapping, got {factors!r:.80}")
     if hasattr(factors, "items"):
         items = list(factors.items())
         columns = [column for _, column in items]

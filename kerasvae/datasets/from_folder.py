@@ -17,12 +17,14 @@ from rich.console import Console
 from rich.progress import track
 
 from kerasvae.datasets.from_arrays import FromArrays
-from kerasvae.files import check_writable, read_json, regular_file, replacing, why_no_file, write_json
+from kerasvae.files import check_writable, checked_path, read_json, regular_file, replacing, why_no_file, write_json
 from kerasvae.image_files import FITS, USUAL_ENDINGS, endings, is_grey, nearly_black, read_image, why_not_taken
 
 # Decoded images above this size are not kept in memory.
 _LARGEST_IN_MEMORY = 2 * 1024**3
 _IMAGES, _CONTENTS = "images.npy", "contents.json"
+# No image is resized to more.
+_LARGEST_SIDE = 16_384
 # Of contents.json: some hundred bytes for each file.
 _LARGEST_CONTENTS = 4 * 1024**3
 
@@ -94,9 +96,12 @@ class FromFolder(FromArrays):
         progress: bool = True,
     ):
         size = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
-        if len(size) != 2 or not all(_is_integer(side) and side >= 1 for side in size):
-            raise ValueError(f"image_size must be an integer, at least 1, or (height, width), got {image_size!r}")
-        if channels not in (None, 1, 3) or isinstance(channels, bool):
+        if len(size) != 2 or not all(_is_integer(side) and 1 <= side <= _LARGEST_SIDE for side in size):
+            raise ValueError(
+                f"image_size must be an integer, at least 1, or (height, width), and at most {_LARGEST_SIDE}, got "
+                f"{image_size!r}"
+            )
+        if channels is not None and not (_is_integer(channels) and channels in (1, 3)):
             raise ValueError(f"channels must be 1, 3 or None, got {channels!r}")
         if fit not in FITS:
             raise ValueError(f"fit must be one of {', '.join(map(repr, FITS))}, got {fit!r}")
@@ -104,11 +109,15 @@ class FromFolder(FromArrays):
             raise ValueError(f"background must be an integer in 0..255, got {background!r}")
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error must be "raise" or "skip", got {on_error!r}')
-        folder = Path(path)
+        folder = checked_path(path)
+        if factors_csv is not None:
+            factors_csv = checked_path(factors_csv, "factors_csv")
+        if cache is not None:
+            cache = checked_path(cache, "cache")
         files, foreign = _image_files(folder)
         names, table, troubles = None, None, {}
         if factors_csv is not None:
-            names, table = _read_factors(Path(factors_csv))
+            names, table = _read_factors(factors_csv)
             troubles = {file: f"no row in {factors_csv}" for file in files if file not in table}
             troubles |= {
                 file: f"no such image, though it is in {factors_csv}"
@@ -119,7 +128,7 @@ class FromFolder(FromArrays):
             files = [file for file in files if file in table]
         settings = {
             "image_size": [int(side) for side in size],
-            "channels": channels,
+            "channels": None if channels is None else int(channels),
             "fit": fit,
             "background": int(background),
         }
@@ -240,7 +249,6 @@ def _decoded_images(folder: Path, files: list[str], settings: dict, cache, progr
     largest value of each file of 16 bits."""
     if cache is None:
         return _decode(folder, files, settings, progress, None)
-    cache = Path(cache)
     if cache.exists() and not (cache / _CONTENTS).is_file() and (not cache.is_dir() or any(cache.iterdir())):
         # It would be replaced as a whole.
         raise ValueError(f"cache must be a new folder or one that an earlier FromFolder wrote, got {str(cache)!r}")

@@ -22,6 +22,13 @@ class ImageTable(GroundTruthData):
     """
 
     def __init__(self, table, factor_names, factor_sizes, mean, std):
+        if not isinstance(table, np.ndarray):
+            raise ValueError(f"table must be a NumPy array, got {type(table).__name__}")
+        if isinstance(factor_names, str) or np.ndim(factor_sizes) != 1:
+            raise ValueError(
+                f"factor_names and factor_sizes must be lists, one entry per factor, got {factor_names!r} and "
+                f"{factor_sizes!r}"
+            )
         if table.dtype != np.uint8 or table.ndim != 4:
             raise ValueError(
                 f"table must be uint8 of shape (images, height, width, channels), got {table.dtype} of {table.shape}"

@@ -76,7 +76,7 @@ class MPI3D(PreparedImages):
     )
 
     def __init__(self, variant: str = "toy", data_dir=None, manual_dir=None, md5: str | None = None):
-        if variant not in FILES:
+        if not isinstance(variant, str) or variant not in FILES:
             raise ValueError(f'variant must be "toy", "realistic" or "real", got {variant!r}')
         if md5 is not None:
             if not re.fullmatch("[0-9a-fA-F]{32}", str(md5)):

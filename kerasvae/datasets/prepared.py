@@ -204,6 +204,9 @@ def open_table(source: TableSource, data_dir=None, manual_dir=None) -> tuple[np.
     The description has factor_names, factor_sizes, and for images mean and std: per channel in units of 0..1, std the
     mean over images of each image's own unbiased standard deviation, 1 where that is 0.
     """
+    for argument, value in (("data_dir", data_dir), ("manual_dir", manual_dir)):
+        if value is not None:
+            files.checked_path(value, argument)
     home = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
     downloads = home / "downloads" / "manual"
     if manual_dir is not None:

@@ -105,7 +105,7 @@ class SmallNORB(PreparedImages):
     )
 
     def __init__(self, split: str = "train", factors: int = 5, seed: int = 0, data_dir=None, manual_dir=None):
-        if split not in INSTANCES:
+        if not isinstance(split, str) or split not in INSTANCES:
             raise ValueError(f'split must be "train", "test" or "all", got {split!r}')
         if isinstance(factors, bool) or factors not in (4, 5):
             raise ValueError(f"factors must be 5 or 4, got {factors!r}")

@@ -6,10 +6,10 @@ import math
 import numbers
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from kerasvae.files import checked_path
 from kerasvae.serving.fields import BundleError
 from kerasvae.serving.images import LARGEST_PIXEL_LIMIT, PIXEL_LIMIT, Preparation
 from kerasvae.serving.manifest import DECODER, ENCODER, read_manifest
@@ -86,7 +86,7 @@ class Bundle:
         if threads is None:
             threads = processors()
         checked_integer(threads, "threads")
-        self.path = Path(path)
+        self.path = checked_path(path)
         description = self._description = read_manifest(self.path, check_hashes=verify)
         self.name, self.version = description.name, description.version
         self.image_shape, self.latents = description.image_shape, description.latents
@@ -191,7 +191,7 @@ class Bundle:
             ValueError, TypeError: as `encode` and `decode`, for another latent, and for more images than one.
         """
         index = self.latent_index(latent)
-        values = np.asarray(values)
+        values = _numbers(values, "values")
         if values.ndim != 1 or values.dtype.kind not in "uif" or not np.isfinite(values).all():
             raise ValueError(f"values must be finite numbers, (n,), got {values.dtype} of shape {values.shape}")
         if not isinstance(image_or_code, str | os.PathLike) and np.shape(image_or_code) in (
@@ -248,7 +248,7 @@ class Bundle:
         return differences
 
     def _checked_codes(self, codes, name: str) -> np.ndarray:
-        codes = np.asarray(codes)
+        codes = _numbers(codes, name)
         if codes.dtype.kind not in "uif":
             raise TypeError(f"{name} must be numbers, got {codes.dtype}")
         if codes.ndim not in (1, 2) or codes.shape[-1] != self.latents:
@@ -315,6 +315,13 @@ class Bundle:
                     f"{self.path}: {kind} {tensor.name} of {file} must be {dtype} of any number of "
                     f"{tuple(wanted[1:])}, it is {tensor.type} of shape {shape}"
                 )
+
+
+def _numbers(values, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array, or rows of the same length ({error})") from error
 
 
 def checked_integer(value, name: str, most: float = math.inf) -> None:

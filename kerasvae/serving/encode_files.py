@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasvae.files import check_writable, replacing
+from kerasvae.files import check_writable, checked_path, replacing
 from kerasvae.image_files import USUAL_ENDINGS, endings, nearly_black
 from kerasvae.serving import code_files
 from kerasvae.serving.bundle import Bundle, checked_integer, processors
@@ -103,8 +103,13 @@ def encode_files(
     kv.serving.encode_files("bundles/quickstart", ["photos"], "codes.csv", recursive=True)
     ```
     """
-    files = [os.fspath(file) for file in ([files] if isinstance(files, str | os.PathLike) else files)]
-    out = Path(out)
+    if not isinstance(files, str | os.PathLike | list | tuple):
+        raise TypeError(f"files must be a path or a list of paths, got {type(files).__name__}")
+    files = [files] if isinstance(files, str | os.PathLike) else files
+    if not files:
+        raise ValueError("files must be at least one path of a file or folder, got an empty list")
+    files = [os.fspath(checked_path(file, f"files[{k}]")) for k, file in enumerate(files)]
+    out = checked_path(out, "out")
     threads = processors() if threads is None else threads
     for value, name in ((batch_size, "batch_size"), (threads, "threads")):
         checked_integer(value, name)

@@ -218,6 +218,10 @@ def _checked_range(value_range) -> tuple[float, float]:
 def _as_array(images) -> np.ndarray:
     if isinstance(images, Image.Image):
         raise TypeError("images must be arrays or paths, got an image of Pillow; use np.asarray(image.convert('RGB'))")
+    if images is None or isinstance(images, dict | set | bytes | int | float):
+        raise TypeError(f"images must be a path, a list of paths, or an array of images, got {type(images).__name__}")
+    if isinstance(images, list | tuple) and not images:
+        raise ValueError("images must be at least one image or path, got an empty list")
     try:
         return np.asarray(images)
     except ValueError as error:

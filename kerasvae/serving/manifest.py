@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from kerasvae.files import checked_path
 from kerasvae.image_files import FITS
 from kerasvae.serving.fields import BundleError, Field, read_strictly
 
@@ -109,7 +110,7 @@ def read_manifest(folder, *, check_hashes: bool = True) -> Manifest:
     Raises:
         BundleError: naming the folder, the file or field, and the reason.
     """
-    folder = Path(folder)
+    folder = checked_path(folder, "folder")
     if not folder.is_dir():
         raise BundleError(f"{folder}: there is no such folder")
     path = _inside(folder, FILE_NAME)
