@@ -98,8 +98,8 @@ class FromFolder(FromArrays):
         size = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
         if len(size) != 2 or not all(_is_integer(side) and 1 <= side <= _LARGEST_SIDE for side in size):
             raise ValueError(
-                f"image_size must be an integer, at least 1, or (height, width), and at most {_LARGEST_SIDE}, got "
-                f"{image_size!r}"
+                f"image_size must be an integer, at least 1, or (height, width), got {image_size!r}; at most "
+                f"{_LARGEST_SIDE} are allowed"
             )
         if channels is not None and not (_is_integer(channels) and channels in (1, 3)):
             raise ValueError(f"channels must be 1, 3 or None, got {channels!r}")

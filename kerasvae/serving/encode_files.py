@@ -107,8 +107,10 @@ def encode_files(
         raise TypeError(f"files must be a path or a list of paths, got {type(files).__name__}")
     files = [files] if isinstance(files, str | os.PathLike) else files
     if not files:
-        raise ValueError("files must be at least one path of a file or folder, got an empty list")
-    files = [os.fspath(checked_path(file, f"files[{k}]")) for k, file in enumerate(files)]
+        raise ValueError("files: there is no image in an empty list; give a path of a file or folder")
+    for k, file in enumerate(files):
+        checked_path(file, f"files[{k}]")
+    files = [os.fspath(file) for file in files]
     out = checked_path(out, "out")
     threads = processors() if threads is None else threads
     for value, name in ((batch_size, "batch_size"), (threads, "threads")):

@@ -110,7 +110,7 @@ LATENT = "latent must be an index from 0 to 2 or one of z0, z1, z2, got "
     row("files None", lambda: encode_files("bundle", None, "o.csv"), TypeError, "files must be a path", "NoneType"),
     row("files array", lambda: encode_files("bundle", IMAGES, "o.csv"), TypeError, "files must be a path", "ndarray"),
     row(
-        "no files", lambda: encode_files("bundle", [], "o.csv"), ValueError, "files must be at least one", "empty list"
+        "no files", lambda: encode_files("bundle", [], "o.csv"), ValueError, "files: there is no image in an empty list"
     ),
     row("files [3]", lambda: encode_files("bundle", [3], "o.csv"), TypeError, "files[0] must be a path", "int 3"),
     row(
