@@ -96,7 +96,7 @@ def replacing(path, argument: str = "path"):
                 _remove(aside)
         else:
             os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         if (named := _with_path(error, path, temporary, argument)) is None:
             raise
         raise named from error
@@ -104,15 +104,15 @@ def replacing(path, argument: str = "path"):
         _remove(temporary)
 
 
-def _with_path(error: OSError, path: Path, temporary: Path, argument: str) -> OSError | None:
+def _with_path(error: OSError | RuntimeError, path: Path, temporary: Path, argument: str) -> OSError | None:
     """The error of whoever wrote to `temporary` as one that names `path`; None for one of something else."""
-    is_of_place = error.errno in _NOT_WRITABLE and (
-        error.filename is None or str(error.filename).startswith(str(temporary))
-    )
+    # HDF5 also raises RuntimeError, which has neither.
+    number, file = getattr(error, "errno", None), getattr(error, "filename", None)
+    is_of_place = number in _NOT_WRITABLE and (file is None or str(file).startswith(str(temporary)))
     words = _NO_SPACE.search(str(error))
-    if not is_of_place and not (error.errno is None and words and repr(str(path)) not in str(error)):
+    if not is_of_place and not (number is None and words and repr(str(path)) not in str(error)):
         return None
-    number = error.errno or errno.ENOSPC
+    number = number or errno.ENOSPC
     remedy = "make room" if number in _FULL else "name a place in a folder that you may write to"
     named = OSError(f"{argument}: cannot write {str(path)!r} ({os.strerror(number)}); {remedy}")
     # Whoever asks for it finds it here too; as an argument it would change the text.

@@ -283,6 +283,7 @@ REFUSALS = {
     "of a file in a folder": lambda temporary: PermissionError(errno.EACCES, "denied", temporary / "a" / "b.npy"),
     "name too long": lambda temporary: OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(temporary)),
     "of HDF5": lambda temporary: OSError(f"cannot write '{temporary}' (errno = 28, 'No space left on device')"),
+    "of HDF5 when it closes": lambda temporary: RuntimeError("Can't decrement (errno = 28, 'No space left on device')"),
     "of NumPy": lambda temporary: OSError("4096 requested and 0 written"),
 }
 
@@ -293,7 +294,7 @@ def test_whoever_cannot_write_the_path_is_named(tmp_path, refusal):
     with pytest.raises(OSError) as caught, files.replacing(path, "out") as temporary:
         cause = refusal(temporary)
         raise cause
-    number = cause.errno or errno.ENOSPC
+    number = getattr(cause, "errno", None) or errno.ENOSPC
     assert str(caught.value).startswith(f"out: cannot write '{path}' ({os.strerror(number)}); ")
     assert caught.value.errno == number and caught.value.__cause__ is cause
     assert everything(tmp_path) == {"deep": None}
