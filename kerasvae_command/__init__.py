@@ -25,6 +25,8 @@ from kerasvae_command import (
 )
 from kerasvae_command.options import Parser, listed
 
+# Variable of the environment, for those who look for the cause of an error that nobody foresaw.
+TRACEBACK = "KERASVAE_TRACEBACK"
 COMMANDS = {
     "train": train,
     "score": score,
@@ -62,7 +64,10 @@ def check(arguments: argparse.Namespace) -> dict:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; the exit status: 0, 2 for an error, 1 for a failed check of an export, 130 after Ctrl-C."""
+    """Run the command; the exit status: 0, 2 for a wrong argument or file, 1 for another failure, 130 after Ctrl-C.
+
+    No error is shown as a traceback, unless the environment has a variable KERASVAE_TRACEBACK.
+    """
     main_parser = parser()
     arguments = main_parser.parse_args(argv)
     if arguments.version:
@@ -81,9 +86,17 @@ def main(argv: list[str] | None = None) -> int:
         advice = getattr(arguments.command_module, "after_interruption", lambda values: "")(values)
         print(f"\nkerasvae: interrupted{advice}", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
-        print(f"kerasvae: error: {_on_one_line(str(error)) or type(error).__name__}", file=sys.stderr)
+    except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
+        out_of_memory = "not enough memory: " * isinstance(error, MemoryError)
+        print(f"kerasvae: error: {out_of_memory}{_on_one_line(str(error)) or type(error).__name__}", file=sys.stderr)
         return 1 if isinstance(error, RuntimeError) else 2
+    except Exception as error:
+        # Whoever runs the command cannot use a traceback, whoever mends it asks for one.
+        if os.environ.get(TRACEBACK):
+            raise
+        said = f"{type(error).__name__}: {_on_one_line(str(error))[:300]}"
+        print(f"kerasvae: error: {said} (unexpected; {TRACEBACK}=1 shows where)", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from kerasvae_command import data, losses
-from kerasvae_command.options import fill_in, integer
+from kerasvae_command.options import fill_in, integer, new_folder
 
 
 def add_options(parser: argparse.ArgumentParser, *, loss: str, pairs: int, least_pairs: int, out: str) -> None:
@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser, *, loss: str, pairs: int, least
         "--pairs", type=integer(least_pairs), metavar="N", help=f"for each factor, and random ones (default {pairs})"
     )
     measuring.add_argument("--seed", type=integer(0, 2**32 - 1), metavar="N", help="of the pairs (default 1)")
-    measuring.add_argument("--out", type=Path, metavar="FOLDER", help=f"for the results (default {out})")
+    measuring.add_argument("--out", type=new_folder, metavar="FOLDER", help=f"for the results (default {out})")
     measuring.add_argument(
         "--json", action="store_true", dest="as_json", help="print JSON instead of a table; --out gets the same"
     )

@@ -9,6 +9,7 @@ from kerasvae_command.options import (
     existing_file,
     existing_folder,
     flag,
+    folder_place,
     image_size,
     integer,
     md5,
@@ -87,7 +88,7 @@ def add_options(group) -> None:
         ("factors", "4: which toy of its category is random", {"choices": FACTORS, "type": integer(4, 5)}),
         ("variant", "which of the three", {"choices": VARIANTS}),
         ("md5", "of the file, if not as first published", {"type": md5, "metavar": "DIGEST"}),
-        ("data_dir", "of prepared data", {"type": place, "metavar": "FOLDER"}),
+        ("data_dir", "of prepared data", {"type": folder_place, "metavar": "FOLDER"}),
         ("manual_dir", "of files that you downloaded", {"type": existing_folder, "metavar": "FOLDER"}),
         ("folder", "of your images", {"type": existing_folder, "metavar": "FOLDER"}),
         ("factors_csv", "a column `file` and one a factor", {"type": existing_file, "metavar": "FILE"}),
@@ -95,7 +96,7 @@ def add_options(group) -> None:
         ("channels", "grey or RGB", {"choices": CHANNELS, "type": integer(1, 3)}),
         ("fit", "of other proportions", {"choices": FITS}),
         ("on_error", "what images that cannot be read do: end it, or be left out", {"choices": ON_ERROR}),
-        ("cache", "to keep decoded images in", {"type": place, "metavar": "FOLDER"}),
+        ("cache", "to keep decoded images in", {"type": folder_place, "metavar": "FOLDER"}),
     ):
         add_only_with(group, ONLY_WITH, name, text, **arguments)
 

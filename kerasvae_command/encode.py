@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from kerasvae_command.options import integer, listed
+from kerasvae_command.options import integer, listed, new_file, path
 
 FORMATS = (".csv", ".npz", ".parquet")
 ON_ERROR = ("report", "stop")
 MANIFEST = "bundle.json"
+# Kept here, too: of files with more pixels Pillow makes nothing.
+PIXELS = 178_956_970
 
 
 def add(commands) -> argparse.ArgumentParser:
@@ -43,23 +44,23 @@ def add(commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--batch-size", type=integer(1), default=256, metavar="N", help="files encoded at a time (default 256)"
     )
-    parser.add_argument("--threads", type=integer(1), metavar="N", help="default one a processor")
+    parser.add_argument("--threads", type=integer(1, 1024), metavar="N", help="default one a processor")
     parser.add_argument(
-        "--pixel-limit", type=integer(1), metavar="N", help="use no files of more pixels (default 89478485)"
+        "--pixel-limit", type=integer(1, PIXELS), metavar="N", help="use no files of more pixels (default 89478485)"
     )
     return parser
 
 
 def bundle_folder(text) -> str:
     """A type for argparse: a folder that holds a bundle."""
-    if not os.path.isfile(os.path.join(text, MANIFEST)):
+    if not (path(text) / MANIFEST).is_file():
         raise argparse.ArgumentTypeError(f"{text!r} holds no bundle of kv.export.bundle (there is no {MANIFEST} in it)")
     return text
 
 
 def file_or_folder(text) -> str:
     """A type for argparse: a path of something that is there."""
-    if not os.path.exists(text):
+    if not path(text).exists():
         raise argparse.ArgumentTypeError(f"there is no file or folder {text!r}")
     return text
 
@@ -68,7 +69,7 @@ def codes_file(text) -> Path:
     """A type for argparse: a path that ends as codes can be written."""
     if Path(text).suffix.lower() not in FORMATS:
         raise argparse.ArgumentTypeError(f"must end in {listed(FORMATS)}, got {text!r}")
-    return Path(text)
+    return new_file(text)
 
 
 def check(values: dict) -> dict:

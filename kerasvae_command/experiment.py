@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from kerasvae_command.options import integer, listed, place
+from kerasvae_command.options import existing_folder, folder_place, integer, listed, new_folder
 
 NAMES = ("adversarial", "overlap", "augmented_loss")
 SCALES = ("paper", "small")
@@ -38,13 +38,6 @@ def row_numbers(text) -> list[int]:
             raise argparse.ArgumentTypeError(f"must be numbers from 1 and ranges of them, as 3,7-12, got {text!r}")
         numbers.update(range(first, last + 1))
     return sorted(numbers)
-
-
-def folder(text) -> Path:
-    """A type for argparse: a path, which an empty shell variable is not."""
-    if not text:
-        raise argparse.ArgumentTypeError("must be a folder, got ''")
-    return Path(text)
 
 
 def address(text) -> str:
@@ -82,7 +75,7 @@ def add(commands) -> argparse.ArgumentParser:
     )
     add_grid(parser)
     parser.add_argument("--rows", type=row_numbers, metavar="3,7-12", help="of the grid, from 1 (default all)")
-    parser.add_argument("--out", type=folder, metavar="FOLDER", help="default runs/NAME-SCALE-FLAVOUR")
+    parser.add_argument("--out", type=new_folder, metavar="FOLDER", help="default runs/NAME-SCALE-FLAVOUR")
     parser.add_argument(
         "--resume", action="store_true", help="go on in the folder, with its unfinished rows and those of --rows"
     )
@@ -110,8 +103,8 @@ def add(commands) -> argparse.ArgumentParser:
         metavar="S",
         help="seconds without a sign of life after which another worker takes a row (default 60)",
     )
-    parser.add_argument("--data-dir", type=place, metavar="FOLDER", help="of prepared data")
-    parser.add_argument("--manual-dir", type=place, metavar="FOLDER", help="of files that you downloaded")
+    parser.add_argument("--data-dir", type=folder_place, metavar="FOLDER", help="of prepared data")
+    parser.add_argument("--manual-dir", type=existing_folder, metavar="FOLDER", help="of files that you downloaded")
     parser.add_argument(
         "--jobs",
         type=integer(1),

@@ -10,10 +10,19 @@ import re
 from pathlib import Path
 
 SETTINGS = "settings.json"
+# Devices hold steps, sizes and seeds in 32 bits; beyond them a number is a slip of the finger.
+MOST = 2**31 - 1
 
 
 class Parser(argparse.ArgumentParser):
-    """Answers a wrong argument in one line, without the usage, which for `train` fills half a screen."""
+    """Answers a wrong argument in one line, without the usage, which for `train` fills half a screen.
+
+    An argument of type `Path` is one that can be a path: see `path`.
+    """
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.register("type", Path, path)
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -29,9 +38,8 @@ def listed(values) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def integer(least: int, most: float = math.inf):
+def integer(least: int, most: int = MOST):
     """A type for argparse: an integer from `least` to `most`."""
-    allowed = f"at least {least}" if most == math.inf else f"from {least} to {most}"
 
     def convert(text):
         try:
@@ -39,6 +47,8 @@ def integer(least: int, most: float = math.inf):
         except ValueError:
             value = None
         if value is None or not least <= value <= most:
+            small = most == MOST and (value is None or value < least)
+            allowed = f"at least {least}" if small else f"from {least} to {most}"
             raise argparse.ArgumentTypeError(f"must be an integer, {allowed}, got {text!r}")
         return value
 
@@ -110,32 +120,92 @@ def md5(text):
     return text.lower()
 
 
+def path(text) -> Path:
+    """A type for argparse: a path, which an empty shell variable is not; one that begins with ~ is in a home folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"must be a path, got {text!r}")
+    found = Path(os.path.expanduser(text))
+    try:
+        found.lstat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except (OSError, ValueError) as error:  # too long, a link to itself, a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise argparse.ArgumentTypeError(f"must be a path, got {_shortened(text)} ({reason})") from error
+    return found
+
+
+def new_file(text) -> Path:
+    """A type for argparse: as `path`, of a file that can be written, replacing one that is there."""
+    found = path(text)
+    if found.is_dir() or text.endswith(("/", os.sep)):
+        raise argparse.ArgumentTypeError(f"must be a file, got the folder {text!r}")
+    return _writable(found, text)
+
+
+def new_folder(text) -> Path:
+    """A type for argparse: as `path`, of a folder to write to, which may be there."""
+    found = path(text)
+    if os.path.lexists(found) and not found.is_dir():
+        what = "link that leads to no folder" if found.is_symlink() else "file"
+        raise argparse.ArgumentTypeError(f"must be a folder, got the {what} {text!r}")
+    return _writable(found, text)
+
+
+def _writable(found: Path, text: str) -> Path:
+    """The path, if the folder that it would be made in is one that may be written to; nothing is made."""
+    there = found.absolute() if found.is_dir() else found.absolute().parent
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise argparse.ArgumentTypeError(f"cannot write {text!r}: {str(there)!r} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"cannot write {text!r}: no permission to write to {str(there)!r}")
+    return found
+
+
+def _shortened(text: str) -> str:
+    return repr(text) if len(text) <= 100 else f"{text[:40]!r}... of {len(text)} characters"
+
+
 def place(text) -> str:
-    """A type for argparse: a path, made absolute, so that what is kept of a run holds from any folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("must be a path, got ''")
-    return os.path.abspath(os.path.expanduser(text))
+    """A type for argparse: as `path`, made absolute, so that what is kept of a run holds from any folder."""
+    return os.path.abspath(path(text))
+
+
+def folder_place(text) -> str:
+    """A type for argparse: as `place`, of a folder, which need not be there."""
+    if os.path.lexists(place(text)) and not os.path.isdir(place(text)):
+        raise argparse.ArgumentTypeError(f"must be a folder, got the file {text!r}")
+    return place(text)
 
 
 def existing_file(text) -> str:
     """A type for argparse: as `place`, of a file that is there."""
     if not os.path.isfile(place(text)):
-        raise argparse.ArgumentTypeError(f"there is no file {text!r}")
+        instead = ", it is a folder" if os.path.isdir(place(text)) else ""
+        raise argparse.ArgumentTypeError(f"there is no file {text!r}{instead}")
     return place(text)
 
 
 def existing_folder(text) -> str:
     """A type for argparse: as `place`, of a folder that is there."""
     if not os.path.isdir(place(text)):
-        raise argparse.ArgumentTypeError(f"there is no folder {text!r}")
+        instead = ", it is a file" if os.path.isfile(place(text)) else ""
+        raise argparse.ArgumentTypeError(f"there is no folder {text!r}{instead}")
     return place(text)
 
 
 def run_folder(text) -> Path:
     """A type for argparse: a folder in which `kerasvae train` has begun a run."""
-    if not (Path(text) / SETTINGS).is_file():
+    folder = path(text)
+    try:
+        settings = read_settings(folder)
+    except (ValueError, OSError) as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("--resume: ")) from error
+    if settings is None:
         raise argparse.ArgumentTypeError(f"{text!r} holds no run of `kerasvae train` (there is no {SETTINGS} in it)")
-    return Path(text)
+    return folder
 
 
 def read_settings(folder: Path) -> dict | None:
@@ -143,9 +213,13 @@ def read_settings(folder: Path) -> dict | None:
     if not (folder / SETTINGS).is_file():
         return None
     try:
-        return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    except ValueError as error:
+        text = (folder / SETTINGS).read_text(encoding="utf-8")
+        settings = json.loads(text)
+        if not isinstance(settings, dict):
+            raise ValueError(f"it holds no settings but {text[:40]!r}")
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"--resume: {str(folder / SETTINGS)!r} is damaged: {error}") from error
+    return settings
 
 
 def add_only_with(group, only_with: dict, name: str, text: str, **arguments) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 
-from kerasvae_command.options import existing_folder, integer, listed
+from kerasvae_command.options import existing_folder, integer, listed, new_file, path
 
 # Kept here, too: `kerasvae.analysis.study.published` is not imported before the arguments are right.
 PUBLISHED = ("locatello2019-slides", "dubois2019-poster")
@@ -74,10 +75,14 @@ def add(commands) -> argparse.ArgumentParser:
 def results(text) -> tuple[str | None, str]:
     """A type for argparse: a study's name, or None, and what is there: a file, a folder or a published study."""
     name, place = None, text
-    if not os.path.exists(text) and "=" in text:
+    if "=" in text and not os.path.exists(text):
         name, place = text.split("=", 1)
-    if place in WITH_RUNS or os.path.exists(place):
+        if not name.strip():
+            raise argparse.ArgumentTypeError(f"must be NAME=RESULTS with a name, got {text!r}")
+    if place in WITH_RUNS or path(place).is_file() or path(place).is_dir():
         return name, place
+    if path(place).exists():  # a pipe, which would be waited for
+        raise argparse.ArgumentTypeError(f"must be a file or folder, {place!r} is neither")
     if place in PUBLISHED:
         raise argparse.ArgumentTypeError(f"{place!r} has tables, but no runs; show them with --beside {place}")
     raise argparse.ArgumentTypeError(f"there is no file or folder {place!r}")
@@ -87,9 +92,7 @@ def html_file(text) -> Path:
     """A type for argparse: a path ending in .html or .htm."""
     if Path(text).suffix.lower() not in (".html", ".htm"):
         raise argparse.ArgumentTypeError(f"must end in .html, got {text!r}")
-    if Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is a folder")
-    return Path(text)
+    return new_file(text)
 
 
 def column(text) -> tuple[str, str | list[str]]:
@@ -136,13 +139,24 @@ def run(values: dict) -> None:
 
     try:
         table = load(values.pop("source"), values.pop("columns") or None, constants=values.pop("constants") or None)
+        if not len(table):
+            raise ValueError("RESULTS: there are no runs in them, and so nothing to report")
         files.check_writable(values["out"], "--out")
-        path = write_report(table, values.pop("out"), **values)
+        page = write_report(table, values.pop("out"), **values)
     except (KeyError, TypeError) as error:  # columns or metrics that are not there
-        raise ValueError(error.args[0] if error.args else str(error)) from error
-    size = path.stat().st_size
+        raise ValueError(_named(error.args[0] if error.args else str(error))) from error
+    except ValueError as error:
+        raise ValueError(_named(str(error))) from error
+    size = page.stat().st_size
     print(
-        f"{path}: {len(table)} runs, {size / 1e6:.1f} MB"
+        f"{page}: {len(table)} runs, {size / 1e6:.1f} MB"
         if size >= 1e6
-        else f"{path}: {len(table)} runs, {size // 1000} kB"
+        else f"{page}: {len(table)} runs, {size // 1000} kB"
     )
+
+
+def _named(message) -> str:
+    """What is wrong, under the name of the command's option instead of the function's argument."""
+    for argument, option in (("source", "RESULTS"), ("columns", "--column"), ("constants", "--constant")):
+        message = re.sub(rf"^{argument}(?=[:\[ ])", option, str(message))
+    return message

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from kerasvae_command.experiment import STUDY, add_grid, folder, folder_of
+from kerasvae_command.experiment import STUDY, add_grid, folder_of
+from kerasvae_command.options import path
 
 
 def add(commands) -> argparse.ArgumentParser:
@@ -18,7 +19,7 @@ def add(commands) -> argparse.ArgumentParser:
     )
     add_grid(parser)
     parser.add_argument(
-        "--out", type=folder, metavar="FOLDER", help="of the experiment (default runs/NAME-SCALE-FLAVOUR)"
+        "--out", type=path, metavar="FOLDER", help="of the experiment (default runs/NAME-SCALE-FLAVOUR)"
     )
     return parser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kerasvae_command.options import SETTINGS, flag, integer
+from kerasvae_command.options import SETTINGS, flag, integer, path, run_folder
 
 SCORES = (
     "mig",
@@ -71,11 +71,13 @@ def add(commands) -> argparse.ArgumentParser:
 
 def run_or_file(text) -> Path:
     """A type for argparse: a folder in which `kerasvae train` has begun a run, or a file."""
-    if not Path(text).is_file() and not (Path(text) / SETTINGS).is_file():
+    if path(text).is_file():
+        return path(text)
+    if not (path(text) / SETTINGS).is_file():
         raise argparse.ArgumentTypeError(
             f"{text!r} is no file, and holds no run of `kerasvae train` (there is no {SETTINGS} in it)"
         )
-    return Path(text)
+    return run_folder(text)
 
 
 def resamples(text) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kerasvae_command.options import integer, number
+from kerasvae_command.options import integer, number, path
 
 LIMITS = """limits:
   A request that is wrong gets a status from 400 to 499 and {"error": "why"}, over gRPC the matching code. It may hold
@@ -39,7 +39,9 @@ def add(commands) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("bundles", type=bundle_folder, nargs="+", metavar="BUNDLE", help="folder with a bundle.json")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine)")
+    parser.add_argument(
+        "--host", type=address, default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine)"
+    )
     port = integer(0, 65535)
     parser.add_argument("--port", type=port, default=8080, metavar="N", help="of REST (default 8080; 0: any free one)")
     parser.add_argument("--grpc-port", type=port, default=8081, metavar="N", help="of gRPC (default 8081)")
@@ -73,9 +75,16 @@ def add(commands) -> argparse.ArgumentParser:
 
 def bundle_folder(text) -> Path:
     """A type for argparse: a folder that holds a bundle."""
-    if not (Path(text) / "bundle.json").is_file():
+    if not (path(text) / "bundle.json").is_file():
         raise argparse.ArgumentTypeError(f"{text!r} holds no bundle (there is no bundle.json in it)")
-    return Path(text)
+    return path(text)
+
+
+def address(text) -> str:
+    """A type for argparse: an address to listen on, which neither an empty shell variable nor HOST:PORT is."""
+    if not text.strip() or text.count(":") == 1:
+        raise argparse.ArgumentTypeError(f"must be an address without a port, such as 127.0.0.1, got {text!r}")
+    return text
 
 
 def check(values: dict) -> dict:

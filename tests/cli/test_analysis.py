@@ -45,6 +45,8 @@ def test_loss_audit(tmp_path, capsys):
 def test_a_folder_that_cannot_be_written_is_refused_first(tmp_path, capsys):
     (tmp_path / "file").touch()
     for command in ("factor-importance", "loss-audit"):
-        assert kerasvae_command.main([command, "--out", str(tmp_path / "file" / "folder")]) == 2
+        with pytest.raises(SystemExit) as caught:
+            kerasvae_command.main([command, "--out", str(tmp_path / "file" / "folder")])
         err = capsys.readouterr().err
-        assert err.startswith("kerasvae: error: --out: cannot write ") and err.count("\n") == 1
+        assert caught.value.code == 2 and err.count("\n") == 1
+        assert err.startswith(f"kerasvae {command}: error: argument --out: cannot write ")

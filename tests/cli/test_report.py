@@ -112,8 +112,9 @@ def test_constants_and_columns_of_a_long_table(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_named_as_the_option(sweep, tmp_path):
-    (tmp_path / "file").write_text("")
     values = checked(sweep, "--out", tmp_path / "file" / "a.html", *COLUMNS.split())
+    # Only then, or the arguments would be refused.
+    (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"^--out: cannot write"):
         report.run(values)
 
