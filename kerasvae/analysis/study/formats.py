@@ -135,6 +135,9 @@ def read_json(path) -> Source:
         notices += more
     except RecursionError:
         raise ValueError(f"source: {str(path)!r} is no table: its JSON is too deep") from None
+    except ValueError as error:
+        reason = str(error).removeprefix("source").removeprefix(":").strip()
+        raise ValueError(f"source: {str(path)!r}: {reason}") from error
     if any(key.startswith(("evaluation_results.", "train_config.")) for record in records for key in record):
         source = from_disentanglement_lib(records)
         source.notices[:0] = notices
