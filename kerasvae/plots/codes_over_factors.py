@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 import numbers
+from collections.abc import Mapping
 
 import numpy as np
 
-from kerasvae.plots.checks import at_least, check_data
+from kerasvae.plots.checks import at_least, check_data, check_images_of, check_model, check_seed, shown
 
 _PAIRS = (("x", "y"), ("position_x", "position_y"))
 # Images held at once.
@@ -44,8 +45,12 @@ def codes_over_factors(
         >>> mean.shape
         (32, 32, 10)
     """
+    check_model(model)
     factors = check_factors(data, factors)
     combinations = fixed_factors(data, factors, at, average, seed)
+    check_images_of(data, model)
+    if progress is not None and not isinstance(progress, bool):
+        raise ValueError(f"progress must be True, False or None, got {shown(progress)}")
     places = [data.factor_names.index(name) for name in factors]
     right, down = (data.factor_sizes[place] for place in places)
     grid = np.stack(np.meshgrid(np.arange(right), np.arange(down)), axis=-1).reshape(-1, 2)
@@ -75,9 +80,9 @@ def check_factors(data, factors) -> tuple[str, str]:
         factors = next((pair for pair in _PAIRS if set(pair) <= set(names)), None)
         if factors is None:
             raise ValueError(f"factors must name two of {', '.join(names)}: {type(data).__name__} has no x and y")
-    factors = (factors,) if isinstance(factors, str) else tuple(factors)
-    if len(factors) != 2 or len(set(factors)) != 2 or not set(factors) <= set(names):
-        raise ValueError(f"factors must name two of {', '.join(names)}, got {factors!r}")
+    given, factors = factors, tuple(factors) if isinstance(factors, list | tuple) else (factors,)
+    if len(factors) != 2 or factors[0] == factors[1] or not all(factor in names for factor in factors):
+        raise ValueError(f"factors must name two of {', '.join(names)}, got {shown(given)}")
     for name in factors:
         if sizes[name] < 2:
             raise ValueError(f"factors must have two values or more, {name} has {sizes[name]}")
@@ -86,6 +91,9 @@ def check_factors(data, factors) -> tuple[str, str]:
 
 def fixed_factors(data, factors, at, average, seed) -> np.ndarray:
     """Combinations of the values of all factors, integer (combinations, factors); those of `factors` are 0."""
+    check_seed(seed)
+    if at is not None and not isinstance(at, Mapping):
+        raise ValueError(f"at must be {{name of a factor: its value}}, got {shown(at)}")
     names = tuple(data.factor_names)
     sizes = dict(zip(names, data.factor_sizes, strict=True))
     open_, at = [name for name in names if name not in factors], dict(at or {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasvae.metrics.mutual_information import entropy, mutual_information
-from kerasvae.plots.checks import at_least
+from kerasvae.plots.checks import array_of, at_least, check_factors_of, check_images_of, check_model, check_seed, shown
 
 # Share of a factor's entropy that a latent must know, and how many times the share of any other factor.
 _SHARE, _TIMES = 0.2, 2.0
@@ -24,9 +24,12 @@ def factor_labels(model, data, *, images: int = 10_000, bins: int = 20, seed: in
 
     Raises: ValueError, TypeError: for arguments not allowed.
     """
+    check_model(model)
+    check_factors_of(data)
+    check_images_of(data, model)
     at_least("images", images, 2)
-    if not len(getattr(data, "factor_names", ())):
-        raise ValueError(f"data must be a data set with factors, got {data!r}")
+    at_least("bins", bins, 2)
+    check_seed(seed)
     indices = np.arange(len(data))
     if images < len(data):
         indices = np.random.default_rng(seed).choice(len(data), size=images, replace=False)
@@ -61,12 +64,20 @@ def labels_from_information(information, entropies, factor_names) -> list[str | 
     >>> labels_from_information([[0.9, 0.1], [0.5, 0.4], [0.0, 0.1]], [1.0, 1.0], ["shape", "scale"])
     ['shape', None, None]
     """
-    information, entropies = np.asarray(information, float), np.asarray(entropies, float)
+    information = array_of("information", information, "numbers (latents, factors)").astype(float)
+    entropies = array_of("entropies", entropies, "numbers (factors,)").astype(float)
+    listed = hasattr(factor_names, "__iter__") and not isinstance(factor_names, str)
+    if not listed or not all(isinstance(name, str) for name in factor_names):
+        raise ValueError(f"factor_names must be a list of names, got {shown(factor_names)}")
     if information.ndim != 2 or entropies.shape != information.shape[1:] or len(factor_names) != len(entropies):
         raise ValueError(
             "information, entropies and factor_names must be of shapes (latents, factors), (factors,) and (factors,), "
             f"got {information.shape}, {entropies.shape} and {len(factor_names)} names"
         )
+    for argument, values in (("information", information), ("entropies", entropies)):
+        # Rounding leaves what is 0 a little below.
+        if not (np.isfinite(values) & (values > -1e-6)).all():
+            raise ValueError(f"{argument} must be finite and at least 0, got {values.min()} to {values.max()}")
     varied = np.flatnonzero(entropies > 0)
     if not varied.size:
         return [None] * len(information)

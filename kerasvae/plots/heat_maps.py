@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kerasvae.plots.checks import at_least, check_models, check_path, one_of
+from kerasvae.plots.checks import at_least, check_images_of, check_model, check_path, one_of
 from kerasvae.plots.codes_over_factors import check_factors, codes_over_factors, fixed_factors, what_is_fixed
 from kerasvae.plots.kl import INACTIVE_BELOW, mean_kl
 from kerasvae.plots.style import (
@@ -69,9 +69,10 @@ def position_heat_maps(
     Source: poster "Understanding disentangling in VAE", Fig. 2, right column: one shape, scale and orientation, without
     the average.
     """
-    check_models(model if hasattr(model, "encode") else {"": model})
+    check_model(model)
     factors = check_factors(data, factors)
     combinations = len(fixed_factors(data, factors, at, average, seed))
+    check_images_of(data, model)
     one_of("style", style, _RANGES)
     one_of("order", order, ("kl", "latent"))
     latents = None if latents is None else at_least("latents", latents, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerasvae.plots.checks import check_path, first_images
+from kerasvae.plots.checks import array_of, check_path, first_images, shown
 from kerasvae.plots.style import COLOURS, GREY, TEXT, TITLE_SIZE, bar, panels, written
 
 INACTIVE_BELOW = 0.01
@@ -23,9 +23,13 @@ def kl_bars(model_or_kl, images=None, *, path=None) -> Figure:
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
-    kl = mean_kl(model_or_kl, images) if hasattr(model_or_kl, "encode") else np.asarray(model_or_kl)
-    if kl.ndim != 1 or not kl.size or kl.dtype.kind not in "iuf" or not (np.isfinite(kl) & (kl >= 0)).all():
-        raise ValueError(f"model_or_kl must be a model or KL (latents,), finite and at least 0, got {model_or_kl!r}")
+    allowed = "a model or KL (latents,), finite and at least 0"
+    if hasattr(model_or_kl, "encode") and not isinstance(model_or_kl, type | str | bytes):
+        kl = mean_kl(model_or_kl, images)
+    else:
+        kl = array_of("model_or_kl", model_or_kl, allowed)
+    if kl.ndim != 1 or not kl.size or not (np.isfinite(kl) & (kl >= 0)).all():
+        raise ValueError(f"model_or_kl must be {allowed}, got {shown(model_or_kl)}")
     order = np.argsort(-kl, kind="stable")
     figure, (axes,) = panels(1, width=max(5.2, 1.2 + 0.5 * len(kl)), height=3.4)
     for position, value in enumerate(kl[order]):
@@ -45,6 +49,8 @@ def mean_kl(model, images) -> np.ndarray:
 
     from kerasvae.math import kl_standard_normal
 
+    if images is None:
+        raise ValueError("images must be given for a model: what the mean KL is taken over, got None")
     first_images(images, 1)
     mean, logvar = model.encode(images, return_logvar=True)
     kl = kl_standard_normal(ops.convert_to_tensor(mean), ops.convert_to_tensor(logvar))

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from kerasvae.plots.checks import check_path, check_runs
+from kerasvae.plots.checks import array_of, check_path, check_runs, shown
 from kerasvae.plots.kl import INACTIVE_BELOW
 from kerasvae.plots.style import (
     COLOURS,
@@ -102,23 +102,19 @@ def _of_runs(argument: str, values, runs) -> dict:
     if values is None:
         return {}
     if not isinstance(values, Mapping) or not set(values) <= set(runs):
-        raise ValueError(f"{argument} must be a dictionary whose keys are among the runs {list(runs)}, got {values!r}")
+        raise ValueError(
+            f"{argument} must be a dictionary whose keys are among the runs {list(runs)}, got {shown(values)}"
+        )
     return dict(values)
 
 
 def _curves(name, run):
     """Steps (times,), KL (times, latents), and the logged capacity (times,) or None."""
     if len(run) == 2 and not isinstance(run[0], Mapping):
-        steps, kl, capacity = np.asarray(run[0]), np.asarray(run[1]), None
-        if (
-            kl.ndim != 2
-            or steps.shape != kl.shape[:1]
-            or 0 in kl.shape
-            or {steps.dtype.kind, kl.dtype.kind} - set("iuf")
-        ):
-            raise ValueError(
-                f"runs[{name!r}] must be steps (times,) and KL (times, latents), got shapes {steps.shape}, {kl.shape}"
-            )
+        form = "steps (times,) and KL (times, latents)"
+        steps, kl, capacity = *(array_of(f"runs[{name!r}]", part, form) for part in run), None
+        if kl.ndim != 2 or steps.shape != kl.shape[:1] or 0 in kl.shape:
+            raise ValueError(f"runs[{name!r}] must be {form}, got shapes {steps.shape}, {kl.shape}")
     else:
         rows = [row for row in run if isinstance(row, Mapping)]
         numbers = sorted({int(found[1]) for row in rows for key in row if (found := _COLUMN.fullmatch(str(key)))})
@@ -130,10 +126,13 @@ def _curves(name, run):
                 f"runs[{name!r}] must hold rows with step and kl.z0, kl.z1, ... for every latent, or be a pair (steps, "
                 f"KL of shape (times, latents)); its rows hold {found}; kerasvae.callbacks.LatentKL logs the KL"
             )
-        steps = np.array([row["step"] for row in rows])
-        kl = np.array([[row[key] for key in keys] for row in rows], float)
+        steps = array_of(f"runs[{name!r}]: step", [row["step"] for row in rows], "a number in each row")
+        kl = [[row[key] for key in keys] for row in rows]
+        kl = array_of(f"runs[{name!r}]: KL", kl, "a number for each latent in each row").astype(float)
         capacity = np.array([row.get("capacity", math.nan) for row in rows], float)
         capacity = capacity if np.isfinite(capacity).any() else None
+    if steps.ndim != 1 or not np.isfinite(steps).all():
+        raise ValueError(f"runs[{name!r}]: step must be a finite number in each row, got {shown(steps.tolist())}")
     # Rounding in float32 leaves a KL of 0 a little below.
     if not np.isfinite(kl).all() or (kl < -1e-4).any():
         raise ValueError(f"runs[{name!r}] must hold KL that are finite and at least 0, got {kl.min()} to {kl.max()}")
@@ -143,21 +142,23 @@ def _curves(name, run):
 def _names(run, labels, latents: int) -> list[str | None]:
     if labels is None:
         return [None] * latents
-    labels = list(labels)
-    if len(labels) != latents or not all(label is None or isinstance(label, str) for label in labels):
+    named = list(labels) if isinstance(labels, list | tuple | np.ndarray) else []
+    if len(named) != latents or not all(label is None or isinstance(label, str) for label in named):
         raise ValueError(f"labels[{run!r}] must hold a name or None for each of {latents} latents, got {labels!r}")
-    return labels
+    return named
 
 
 def _capacity(name, steps, logged, given):
     if name not in given:
         return logged
-    value = given[name]
-    value = np.array([float(value(int(step))) for step in steps]) if callable(value) else np.asarray(value, float)
+    allowed = f"a function of the step that gives a number, or finite numbers ({len(steps)},)"
+    try:
+        value = [float(given[name](int(step))) for step in steps] if callable(given[name]) else given[name]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"capacity[{name!r}] must be {allowed}, got {shown(given[name])}: {error}") from error
+    value = array_of(f"capacity[{name!r}]", value, allowed).astype(float)
     if value.shape != steps.shape or not np.isfinite(value).all():
-        raise ValueError(
-            f"capacity[{name!r}] must be a function of the step or finite numbers ({len(steps)},), got {given[name]!r}"
-        )
+        raise ValueError(f"capacity[{name!r}] must be {allowed}, got {shown(given[name])}")
     return value
 
 

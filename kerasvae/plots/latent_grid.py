@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
-from kerasvae.plots.checks import check_runs
+from kerasvae.plots.checks import array_of, check_path, check_runs, shown
 from kerasvae.plots.style import QUIET, TEXT, TITLE_SIZE, panels, written
 
 
@@ -34,9 +34,12 @@ def latent_grid(runs, *, factor_sizes, path=None) -> Figure:
 
     Raises: ValueError, OSError: as all figures.
     """
-    sizes = tuple(factor_sizes) if np.ndim(factor_sizes) == 1 else ()
-    if len(sizes) != 2 or any(not isinstance(size, numbers.Integral) or size < 2 for size in sizes):
-        raise ValueError(f"factor_sizes must be two integers, at least 2, (n_x, n_y), got {factor_sizes!r}")
+    check_path(path)
+    sizes = tuple(factor_sizes) if isinstance(factor_sizes, list | tuple | np.ndarray) else ()
+    if len(sizes) != 2 or any(
+        isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 2 for size in sizes
+    ):
+        raise ValueError(f"factor_sizes must be two integers, at least 2, (n_x, n_y), got {shown(factor_sizes)}")
     check_runs(runs, f"codes ({math.prod(sizes)}, latents)", object)
     columns = min(3, len(runs))
     width = 5.2 if columns == 1 else 9
@@ -50,7 +53,7 @@ def latent_grid(runs, *, factor_sizes, path=None) -> Figure:
 
 
 def _draw_grid(axes, name, codes, sizes) -> None:
-    codes = np.asarray(codes)
+    codes = array_of(f"runs[{name!r}]", codes, f"finite codes ({math.prod(sizes)}, latents), at least 2 latents")
     if codes.ndim != 2 or len(codes) != math.prod(sizes) or codes.shape[1] < 2 or not np.isfinite(codes).all():
         raise ValueError(
             f"runs[{name!r}] must be finite codes ({math.prod(sizes)}, latents), at least 2 latents, got {codes.shape}"

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from kerasvae.plots.checks import check_runs
+from kerasvae.plots.checks import array_of, check_path, check_runs, shown
 from kerasvae.plots.style import COLOURS, TITLE_SIZE, bar, panels, written
 
 
@@ -24,15 +24,20 @@ def scores(runs, *, path=None) -> Figure:
 
     Raises: ValueError, OSError: as all figures.
     """
+    check_path(path)
     check_runs(runs, "{score name: number}", Mapping)
+    for run, scores_of_run in runs.items():
+        for name, value in scores_of_run.items():
+            if isinstance(value, str | bool):
+                raise ValueError(f"runs must hold numbers or Scores, got {shown(value)} for {name!r} of {run!r}")
     names = list(dict.fromkeys(name for run in runs.values() for name in run))
     try:
         table = np.array([[float(run.get(name, math.nan)) for name in names] for run in runs.values()])
     except (TypeError, ValueError) as error:
-        raise ValueError(f"runs must be {{run name: {{score name: number}}}}, got {runs!r}") from error
+        raise ValueError(f"runs must be {{run name: {{score name: number}}}}, got {shown(runs)}") from error
     finite = table[np.isfinite(table)]
     if not finite.size:
-        raise ValueError(f"runs must hold at least one finite score, got {runs!r}")
+        raise ValueError(f"runs must hold at least one finite score, got {shown(runs)}")
     group = max(0.9, 0.46 * len(runs) + 0.3)
     figure, (axes,) = panels(1, width=max(4.5, 1.0 + group * len(names)), height=3.2, runs=runs)
     width = (1 - 0.3 / group) / len(runs)
@@ -57,16 +62,26 @@ def history(runs, *, path=None) -> Figure:
 
     Raises: ValueError, OSError: as all figures.
     """
+    check_path(path)
     check_runs(runs, "rows of its history", list | tuple)
     for name, rows in runs.items():
         if not all(isinstance(row, Mapping) and "step" in row for row in rows):
-            raise ValueError(f"runs[{name!r}] must hold dictionaries with 'step', as from read_history, got {rows!r}")
+            raise ValueError(
+                f"runs[{name!r}] must hold dictionaries with 'step', as from read_history, got {shown(rows)}"
+            )
     found = dict.fromkeys(key for rows in runs.values() for row in rows for key in row)
     losses = {"reconstruction_loss": ("Reconstruction", "loss per image"), "kl_loss": ("KL", "nats per image")}
     keys = [key for key in losses if key in found]
-    keys += [key for key in found if key.startswith("val_") and not key.endswith("loss")]
+    keys += [key for key in found if str(key).startswith("val_") and not key.endswith("loss")]
     if not keys:
         raise ValueError(f"runs must hold reconstruction_loss, kl_loss or scores named val_..., got {list(found)}")
+    for name, rows in runs.items():
+        for key in ("step", *keys):
+            values = [row[key] for row in rows if key in row]
+            if values and array_of(f"runs[{name!r}]: {key}", values, "numbers").ndim != 1:
+                raise ValueError(f"runs[{name!r}]: {key} must be a number in each row, got {shown(values)}")
+        if not np.isfinite(steps := [row["step"] for row in rows]).all():
+            raise ValueError(f"runs[{name!r}]: step must be finite, got {shown(steps)}")
     figure, drawn = panels(len(keys), width=(4.5, 7, 9)[min(len(keys), 3) - 1], height=2.6, runs=runs)
     for axes, key in zip(drawn, keys, strict=True):
         everything = [0.0, 1.0] if key not in losses else []

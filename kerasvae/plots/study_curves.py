@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerasvae.plots.checks import check_path
+from kerasvae.plots.checks import check_frame, check_path
 from kerasvae.plots.study_style import (
     axis_titles,
     count_text,
@@ -49,6 +49,7 @@ def strength_lines(
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, "method", "rank", "estimate", "lo", "hi", "n", panel)
     methods, panels = values_of(frame, "method"), values_of(frame, panel)
     colours, markers = {**method_colours(methods), **(colours or {})}, method_markers(methods)
     caption = count_text(frame["n"].tolist(), "seeds a setting") if caption is None else caption
@@ -84,6 +85,7 @@ def performance_profiles(
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, "method", "threshold", "estimate", "lo", "hi", "n", panel)
     methods, panels = values_of(frame, "method"), values_of(frame, panel)
     colours = {**method_colours(methods), **(colours or {})}
     caption = count_text(frame["n"].tolist(), "runs a method") if caption is None else caption
@@ -115,6 +117,7 @@ def learning_curves(
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, "tercile", "samples", "estimate", "lower", "upper", "n", panel)
     panels = values_of(frame, panel)
     caption = count_text(frame["n"].tolist(), "runs a third") if caption is None else caption
     figure, axes = study_panels(len(panels), columns=columns, title=title, caption=caption)
@@ -160,6 +163,7 @@ def score_scatter(
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, "method", x, y, panel)
     methods, panels = values_of(frame, "method"), values_of(frame, panel) if panel else [None]
     colours, markers = {**method_colours(methods), **(colours or {})}, method_markers(methods)
     there = np.isfinite(finite(frame[x])) & np.isfinite(finite(frame[y]))

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from kerasvae.plots.checks import check_path, one_of
+from kerasvae.plots.checks import check_frame, check_path, one_of
 from kerasvae.plots.study_style import (
     ON_DARK,
     ON_LIGHT,
@@ -86,6 +86,7 @@ def _matrices(
 ) -> Figure:
     """Matrices of numbers; in the column `bold` is true of those that are written so."""
     check_path(path)
+    check_frame(frame, row, column, value, by, bold)
     one_of("letters", letters, ("letters", "numerals", "none"))
     panels = values_of(frame, by) if by else [None]
     if not len(frame):
@@ -145,6 +146,7 @@ def improvement_matrices(
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, row, column, "estimate", "lo", "hi", by)
     panels = values_of(frame, by) if by else [None]
     if not len(frame):
         raise ValueError("frame must have rows to draw, got none")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerasvae.plots.checks import check_path
+from kerasvae.plots.checks import check_frame, check_path
 from kerasvae.plots.study_style import (
     axis_titles,
     count_text,
@@ -46,6 +46,7 @@ def replication_scatter(
         OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, "study_a", "study_b", "method", "median_a", "median_b", "lo", "hi", "differs", panel)
     x, y = finite(frame["median_b"]), finite(frame["median_a"])
     there = np.isfinite(x) & np.isfinite(y)
     if not there.any():

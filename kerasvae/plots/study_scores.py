@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerasvae.plots.checks import check_path
+from kerasvae.plots.checks import check_frame, check_path
 from kerasvae.plots.study_style import (
     ON_DARK,
     ON_LIGHT,
@@ -53,6 +53,7 @@ def violins(
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, by, value, panel)
     groups, panels = values_of(frame, by), values_of(frame, panel) if panel else [None]
     numbers = finite(frame[value])
     if not np.isfinite(numbers).any():
@@ -94,6 +95,7 @@ def share_bars(frame, *, row="metric", labels=None, title="", caption=None, lege
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, row, "share", "estimate", "n")
     rows = values_of(frame, row)
     caption = count_text(frame["n"].tolist()) if caption is None else caption
     figure, (axes,) = study_panels(
@@ -148,6 +150,7 @@ def interval_dots(
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, row, "estimate", "lo", "hi", "n", panel, group)
     rows, panels = values_of(frame, row), values_of(frame, panel) if panel else [None]
     groups = values_of(frame, group) if group else [None]
     colours = {**(method_colours(rows) if row == "method" else {}), **(colours or {})}

@@ -30,6 +30,8 @@ PANEL_WIDTH, PANEL_HEIGHT = WIDTH / 3, 2.5
 
 def method_colours(methods) -> dict[str, str]:
     """A colour for each method: always the same for those that are known, what is left for others, in their order."""
+    if isinstance(methods, str) or not hasattr(methods, "__iter__"):
+        raise ValueError(f"methods must be a list of names, got {methods!r}")
     methods = list(dict.fromkeys(str(method) for method in methods))
     taken = {METHOD_COLOURS[method] for method in methods if method in METHOD_COLOURS}
     spare = [colour for colour in dict.fromkeys([*METHOD_COLOURS.values()]) if colour not in taken] or [*COLOURS[:6]]

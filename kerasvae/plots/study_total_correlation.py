@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerasvae.plots.checks import check_path
+from kerasvae.plots.checks import check_frame, check_path
 from kerasvae.plots.study_curves import draw_points
 from kerasvae.plots.study_style import (
     axis_titles,
@@ -46,6 +46,7 @@ def total_correlation_lines(
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, "method", "rank", "estimate", "n", panel)
     methods, panels = values_of(frame, "method"), values_of(frame, panel)
     colours, markers = {**method_colours(methods), **(colours or {})}, method_markers(methods)
     caption = count_text(frame["n"].tolist(), "seeds a setting") if caption is None else caption
@@ -99,6 +100,7 @@ def total_correlation_scatter(
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, "method", "sampled", "mean", "rank", panel)
     methods, panels = values_of(frame, "method"), values_of(frame, panel) if panel else [None]
     colours, markers = {**method_colours(methods), **(colours or {})}, method_markers(methods)
     x, y = finite(frame["sampled"]), finite(frame["mean"])

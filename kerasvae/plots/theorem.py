@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerasvae.plots.checks import check_path
+from kerasvae.plots.checks import check_frame, check_path
 from kerasvae.plots.study_style import axis_titles, finite, heading, label, study_panels, values_of
 from kerasvae.plots.style import COLOURS, QUIET, SMALL_SIZE, TEXT, new_figure, plain, written
 
@@ -32,6 +32,7 @@ def entangled_codes(frame, prior=None, a=None, *, title=None, caption=None, path
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, "prior", "a", "z_1", "z_2", "f_1", "f_2")
     prior = _one_of(frame, "prior", prior)
     rows = frame.select(prior=prior)
     choices = values_of(rows, "a") if a is None else [_one_of(rows, "a", each) for each in np.atleast_1d(a).tolist()]
@@ -74,6 +75,7 @@ def scores_by_angle(frame, metrics=None, *, labels=None, title=None, caption=Non
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, "metric", "angle", "estimate")
     metrics = values_of(frame, "metric") if metrics is None else [_one_of(frame, "metric", each) for each in metrics]
     if not metrics:
         raise ValueError("frame must have rows to draw, got none")
@@ -108,6 +110,7 @@ def elbo_by_angle(frame, quantities=None, *, title=None, caption=None, path=None
     Raises: ValueError, OSError: as all figures.
     """
     check_path(path)
+    check_frame(frame, "quantity", "posterior", "angle", "rise", "rise_lo", "rise_hi", "n")
     if quantities is None:
         quantities = values_of(frame, "quantity")
     quantities = [_one_of(frame, "quantity", each) for each in quantities]

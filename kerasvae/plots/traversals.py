@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from kerasvae.plots.checks import above_zero, at_least, check_models, check_path, first_images, one_of
+from kerasvae.plots.checks import above_zero, at_least, check_models, check_path, first_images, flag, one_of
 from kerasvae.plots.kl import INACTIVE_BELOW, mean_kl
 from kerasvae.plots.mosaics import Block, displayable, draw_blocks
 from kerasvae.plots.style import written
@@ -54,6 +54,7 @@ def latent_traversals(
     values = traversal_values(columns, extent, spacing, len(models))
     one_of("order", order, ("kl", "latent"))
     rows = 10 if rows is None else at_least("rows", rows, 1)
+    flag("stretch", stretch)
     check_path(path)
     first = first_images(images, 1)
     blocks = []
