@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import reprlib
 
 import keras
 import numpy as np
@@ -124,7 +125,7 @@ class GroundTruthData:
 
     def check_indices(self, indices) -> np.ndarray:
         """The indices as int64 (n,); ValueError as for `images`."""
-        indices = np.asarray(indices)
+        indices = _array("indices", indices)
         if indices.ndim != 1 or (indices.size and not np.issubdtype(indices.dtype, np.integer)):
             raise ValueError(
                 f"indices must be a one-dimensional array of integers, got {indices.dtype} of shape {indices.shape}"
@@ -145,7 +146,7 @@ class GroundTruthData:
         Raises:
             ValueError: for another shape, values that are not integers, or out of range.
         """
-        factors = np.asarray(factors)
+        factors = _array("factors", factors)
         if (
             factors.ndim != 2
             or factors.shape[1] != len(self.factor_sizes)
@@ -194,7 +195,7 @@ class GroundTruthData:
     def standardize(self, images) -> np.ndarray:
         """uint8 images as float32 (image/255 - mean)/std, the form in which models are trained."""
         images = np.asarray(images)
-        if images.dtype != np.uint8 or images.shape[-1:] != self.image_shape[-1:]:
+        if images.dtype != np.uint8 or images.ndim < 3 or images.shape[-1:] != self.image_shape[-1:]:
             raise ValueError(
                 f"images must be uint8 with {self.image_shape[-1]} channels, got {images.dtype} of shape {images.shape}"
             )
@@ -205,3 +206,18 @@ class GroundTruthData:
     def __repr__(self):
         factors = ", ".join(f"{name} {size}" for name, size in zip(self.factor_names, self.factor_sizes, strict=True))
         return f"<{type(self).__name__}: {len(self)} images {self.image_shape}, factors {factors}>"
+
+
+def check_data_set(data) -> None:
+    """ValueError unless `data` is a data set: an object with images, factors and channel constants."""
+    wanted = ("images", "factor_names", "factor_sizes", "image_shape")
+    if isinstance(data, type) or not all(hasattr(data, name) for name in wanted):
+        given = f"the class {data.__name__}, to be called" if isinstance(data, type) else reprlib.repr(data)
+        raise ValueError(f"data must be a data set such as kerasvae.datasets.XYSquares(), got {given}")
+
+
+def _array(argument: str, values) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{argument} must be integers in an array, got {reprlib.repr(values)}") from error

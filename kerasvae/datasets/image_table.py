@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import numbers
+import reprlib
 
 import numpy as np
 
@@ -22,27 +24,33 @@ class ImageTable(GroundTruthData):
     """
 
     def __init__(self, table, factor_names, factor_sizes, mean, std):
-        if not isinstance(table, np.ndarray):
-            raise ValueError(f"table must be a NumPy array, got {type(table).__name__}")
-        if isinstance(factor_names, str) or np.ndim(factor_sizes) != 1:
-            raise ValueError(
-                f"factor_names and factor_sizes must be lists, one entry per factor, got {factor_names!r} and "
-                f"{factor_sizes!r}"
-            )
-        if table.dtype != np.uint8 or table.ndim != 4:
-            raise ValueError(
-                f"table must be uint8 of shape (images, height, width, channels), got {table.dtype} of {table.shape}"
-            )
-        self.factor_names, self.factor_sizes = tuple(factor_names), tuple(map(int, factor_sizes))
+        dtype, shape = getattr(table, "dtype", None), getattr(table, "shape", ())
+        if dtype != np.uint8 or len(shape) != 4:
+            given = reprlib.repr(table) if dtype is None else f"{dtype} of {shape}"
+            raise ValueError(f"table must be uint8 of shape (images, height, width, channels), got {given}")
+        names, sizes = (
+            tuple(given) if np.iterable(given) and not isinstance(given, str) else ()
+            for given in (factor_names, factor_sizes)
+        )
+        if not all(isinstance(name, str) for name in names) or len({*names}) < len(names) or not names:
+            raise ValueError(f"factor_names must be a tuple of different names, got {factor_names!r}")
+        if any(isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1 for size in sizes):
+            raise ValueError(f"factor_sizes must be a tuple of integers, at least 1, got {factor_sizes!r}")
+        self.factor_names, self.factor_sizes = names, tuple(map(int, sizes))
         if len(self.factor_names) != len(self.factor_sizes) or math.prod(self.factor_sizes) != len(table):
             raise ValueError(
                 f"factor_names and factor_sizes must fit a table of {len(table)} images, got {self.factor_names} and "
                 f"{self.factor_sizes}"
             )
         self.table, self.image_shape = table, tuple(map(int, table.shape[1:]))
-        self.mean, self.std = np.asarray(mean, "float64"), np.asarray(std, "float64")
-        if self.mean.shape != self.image_shape[-1:] or self.std.shape != self.mean.shape or not (self.std > 0).all():
-            raise ValueError(f"mean and std must hold one number a channel, std above 0, got {mean!r} and {std!r}")
+        allowed = f"mean and std must hold a finite number for each channel, std above 0, got {mean!r} and {std!r}"
+        try:
+            self.mean, self.std = np.asarray(mean, "float64"), np.asarray(std, "float64")
+        except (TypeError, ValueError) as error:
+            raise ValueError(allowed) from error
+        fit = self.mean.shape == self.image_shape[-1:] and self.std.shape == self.mean.shape
+        if not fit or not np.isfinite([self.mean, self.std]).all() or not (self.std > 0).all():
+            raise ValueError(allowed)
 
     def images(self, indices, draws=None):
         return np.asarray(self.table[self.check_indices(indices)])

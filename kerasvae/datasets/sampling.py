@@ -7,6 +7,8 @@ import numbers
 
 import numpy as np
 
+from kerasvae.datasets.ground_truth import check_data_set
+
 
 def batch_indices(size: int, batch_size: int, seed: int, step: int) -> np.ndarray:
     """Indices of the images of one step: consecutive parts of an endless row of shuffles of the whole data set.
@@ -19,7 +21,11 @@ def batch_indices(size: int, batch_size: int, seed: int, step: int) -> np.ndarra
 
     Returns:
         int64 (batch_size,). Every image comes once before any comes again; no image is left out at the end of a pass.
+
+    Raises:
+        ValueError: for a number that is not an integer, or out of range.
     """
+    _check_integers(size=(size, 1), batch_size=(batch_size, 1), seed=(seed, 0), step=(step, 0))
     start, stop = step * batch_size, (step + 1) * batch_size
     passes = range(start // size, (stop - 1) // size + 1)
     return np.concatenate(
@@ -73,14 +79,18 @@ def pair_factors(data, batch_size: int, seed: int, step: int, changed="uniform",
 
     Returns:
         Integer (batch_size, F), twice. F counts the factors with more than one value; the others never change.
+
+    Raises:
+        ValueError: for arguments that are not allowed.
     """
+    check_changed(data, changed, radius)
     if changed == "random":
         first, second = pair_indices(data, batch_size, seed, step, changed)
         return data.factors(first), data.factors(second)
     sizes = np.asarray(data.factor_sizes)
     free = np.flatnonzero(sizes > 1)
-    rng = np.random.default_rng((seed, step, 1))
     first = data.factors(batch_indices(len(data), batch_size, seed, step))
+    rng = np.random.default_rng((seed, step, 1))
     if changed == "uniform":
         count = rng.integers(1, len(free) + 1, size=batch_size)
     elif changed == "authors":
@@ -129,9 +139,7 @@ def differing_factors(data, changed="uniform", radius=None, *, pairs: int = 100_
         array([0.08, 0.55, 0.11, 0.11, 0.09, 0.05, 0.  ])
     """
     check_changed(data, changed, radius)
-    for argument, value, least in (("pairs", pairs, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-            raise ValueError(f"{argument} must be an integer, at least {least}, got {value!r}")
+    _check_integers(pairs=(pairs, 1), seed=(seed, 0))
     first, second = pair_factors(data, pairs, seed, 0, changed, radius)
     free = np.asarray(data.factor_sizes) > 1
     return np.bincount((first != second).sum(axis=1), minlength=free.sum() + 1) / pairs
@@ -139,7 +147,10 @@ def differing_factors(data, changed="uniform", radius=None, *, pairs: int = 100_
 
 def check_changed(data, changed, radius=None) -> None:
     """ValueError unless `changed` and `radius` are allowed for the factors of `data`."""
+    check_data_set(data)
     free = sum(size > 1 for size in data.factor_sizes)
+    if isinstance(changed, str) and changed not in ("uniform", "authors", "random"):
+        raise ValueError(_of_changed(free, changed))
     if changed != "random":
         data.check_complete(f'pairs with changed={changed!r} (only "random" needs no grid)')
         if free == 0:
@@ -151,14 +162,25 @@ def check_changed(data, changed, radius=None) -> None:
     else:
         allowed = _is_integer(changed) and 1 <= changed <= free
     if not allowed:
-        raise ValueError(
-            f'changed must be "uniform", "authors", "random", an integer in 1..{free} or a tuple (least, most), '
-            f"got {changed!r}"
-        )
+        raise ValueError(_of_changed(free, changed))
     if radius is not None and (not _is_integer(radius) or radius < 1 or changed in ("authors", "random")):
         raise ValueError(
             f'radius must be None or an integer, at least 1, and None for changed="authors" or "random", got {radius!r}'
         )
+
+
+def _of_changed(free: int, changed) -> str:
+    return (
+        f'changed must be "uniform", "authors", "random", an integer in 1..{free} or a tuple (least, most), '
+        f"got {changed!r}"
+    )
+
+
+def _check_integers(**values) -> None:
+    """ValueError unless each is an integer and at least so large: {argument: (value, least)}."""
+    for argument, (value, least) in values.items():
+        if not _is_integer(value) or value < least:
+            raise ValueError(f"{argument} must be an integer, at least {least}, got {value!r}")
 
 
 def _is_integer(value) -> bool:

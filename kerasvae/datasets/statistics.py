@@ -10,6 +10,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from kerasvae.datasets.ground_truth import check_data_set
+
 
 @dataclass(frozen=True, eq=False)
 class ChannelStatistics:
@@ -50,11 +52,14 @@ def channel_statistics(data, batch_size: int = 256, indices=None, progress: bool
     Source: "Overlooked Implications", supplement B.4 and Table 2, whose Std is `std_of_images` (as the authors' code
     computes it): for dSprites 0.1952 where the standard deviation of all pixels is 0.2017.
     """
+    check_data_set(data)
     if isinstance(batch_size, bool) or not isinstance(batch_size, numbers.Integral) or batch_size < 1:
         raise ValueError(f"batch_size must be an integer, at least 1, got {batch_size!r}")
     count = len(data) if indices is None else len(indices := data.check_indices(indices))
     if count == 0:
-        raise ValueError("there must be at least one image to measure, got none")
+        raise ValueError(
+            f"{'data' if indices is None else 'indices'} must hold at least one image to measure, got none"
+        )
     height, width, channels = data.image_shape
     pixels = height * width
     total, total_of_squares, deviations = [0] * channels, [0] * channels, np.zeros(channels)

@@ -64,6 +64,8 @@ class XYObject(GroundTruthData):
         palette="rainbow",
         intensities: int = 4,
     ):
+        if isinstance(square_sizes, dict | set):
+            raise ValueError(f"square_sizes must be a tuple of sizes, increasing, got {square_sizes!r}")
         square_sizes = tuple(square_sizes) if np.iterable(square_sizes) else (square_sizes,)
         for argument, value in (
             ("grid_spacing", grid_spacing),

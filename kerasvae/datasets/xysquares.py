@@ -63,6 +63,8 @@ class XYSquares(GroundTruthData):
         for argument, value in sizes.items():
             if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
                 raise ValueError(f"{argument} must be an integer, at least 1, got {value!r}")
+        if not isinstance(rgb, bool | np.bool_):
+            raise ValueError(f"rgb must be True or False, got {rgb!r}")
         if num_squares > 3:
             raise ValueError(f"num_squares must be 1, 2 or 3, got {num_squares}")
         if square_size > image_size:
