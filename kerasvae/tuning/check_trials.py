@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kerasvae.plots.checks import shown
+
 
 class FailedTrialsError(RuntimeError):
     """Some trials of a search did not complete.
@@ -33,7 +35,10 @@ def check_trials(tuner) -> list[dict]:
     Raises:
         FailedTrialsError: for trials that failed or did not end, with the reason of each.
         RuntimeError: when there are no trials.
+        ValueError: for what is no tuner.
     """
+    if isinstance(tuner, type) or not hasattr(getattr(tuner, "oracle", None), "trials"):
+        raise ValueError(f"tuner must be a Keras Tuner tuner that has searched, got {shown(tuner)}")
     trials = [trial for _, trial in sorted(tuner.oracle.trials.items())]
     if not trials:
         raise RuntimeError("tuner has no trials: nothing has been searched")

@@ -10,6 +10,8 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from kerasvae import files
+from kerasvae.plots.checks import check_path
+from kerasvae.tuning.checks import check_results
 from kerasvae.tuning.experiment_tables import FINISHED, ranges, unfinished
 
 FRAMEWORK_NAMES = {"betavae": "β-VAE", "adagvae": "Ada-GVAE"}
@@ -54,8 +56,10 @@ def draw_experiment(name: str, results: list[dict], path) -> Figure:
         ValueError: for another name, or when no row is finished.
         OSError: when `path` cannot be written.
     """
-    if name not in _DRAWN:
+    if not isinstance(name, str) or name not in _DRAWN:
         raise ValueError(f"name must be {', '.join(map(repr, _DRAWN))}, got {name!r}")
+    check_path(path)
+    results = check_results(results, "status")
     runs = [result for result in results if result["status"] == FINISHED]
     if not runs:
         raise ValueError(f"results must hold at least one finished row, got none of {len(results)}")

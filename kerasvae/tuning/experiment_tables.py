@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 
 from kerasvae import files
+from kerasvae.tuning.checks import check_folder, check_study_rows
 from kerasvae.tuning.experiment_callbacks import read_progress
 from kerasvae.tuning.results import ERROR, row_folder, stored_result
 from kerasvae.tuning.row_files import read_scores
@@ -51,7 +52,7 @@ def read_experiment(folder) -> dict:
         FileNotFoundError: when `folder` holds no experiment.
         ValueError: when its file is damaged.
     """
-    path = Path(folder) / EXPERIMENT
+    path = check_folder(folder) / EXPERIMENT
     if not path.is_file():
         raise FileNotFoundError(f"folder: {str(folder)!r} holds no experiment (there is no {EXPERIMENT} in it)")
     try:
@@ -75,6 +76,7 @@ def experiment_results(folder, rows: list[dict]) -> list[dict]:
         `best_mig`, `best_dci`, the steps of these, `reconstruction_loss`, `kl_loss`, `active_latents`, `seconds`,
         `seconds_training`, `steps_per_second` (of training) and `version_…`.
     """
+    folder, rows = check_folder(folder), check_study_rows(rows)
     results = []
     for number, row in enumerate(rows, start=1):
         path = row_folder(folder, row)

@@ -19,6 +19,7 @@ from kerasvae import datasets, export, files, metrics, runs
 from kerasvae.callbacks import read_history
 from kerasvae.datasets.sampling import check_changed
 from kerasvae.math import convert_beta
+from kerasvae.tuning.checks import check_fields, check_flag, check_optimizer, check_place
 from kerasvae.tuning.experiment_callbacks import RowProgress, ScoresInHistory, WholeHistory
 from kerasvae.tuning.experiment_models import FRAMEWORKS, NETWORKS, batches, build_model
 from kerasvae.tuning.grids import NONE, augmented_loss
@@ -118,6 +119,10 @@ class ExperimentRun:
             if name in ("checkpoint_every", "rows_per_device") or value is not None:
                 if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
                     raise ValueError(f"{name} must be an integer, at least 1, got {value!r}")
+        check_flag("on_device", self.on_device, optional=True)
+        check_flag("pictures", self.pictures)
+        for name in ("data_dir", "manual_dir"):
+            check_place(name, getattr(self, name))
         if self.rows_per_device > 1 and keras.config.backend() != "jax":
             raise ValueError(
                 f"rows_per_device must be 1 on the backend {keras.config.backend()}, as only jax trains rows together, "
@@ -357,10 +362,8 @@ def _check_model(image_shape, fields: tuple) -> None:
 
 def _check_fields(row) -> None:
     """ValueError unless a row has the fields of the grids, with values that there are."""
-    if missing := [name for name in FIELDS if name not in row]:
-        raise ValueError(f"row must have the fields of kerasvae.tuning.grids, it lacks {', '.join(missing)}")
-    if unknown := [name for name in row if name not in FIELDS]:
-        raise ValueError(f"row must have the fields of kerasvae.tuning.grids alone, got {', '.join(unknown)}")
+    check_fields(row, FIELDS, "kerasvae.tuning.grids")
+    check_optimizer(row)
     for name, allowed in (
         ("dataset", tuple(DATASETS)),
         ("framework", tuple(FRAMEWORKS)),

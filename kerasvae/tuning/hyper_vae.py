@@ -12,13 +12,14 @@ import numpy as np
 
 from kerasvae import datasets
 from kerasvae.callbacks import DisentanglementScores
+from kerasvae.datasets.ground_truth import check_data_set
 from kerasvae.metrics.evaluation_scores import resolve
 from kerasvae.metrics.udr import udr
 from kerasvae.models import AdaGVAE
 from kerasvae.models.training_data import pipeline_attribute
 from kerasvae.models.vae import VAE
 from kerasvae.tuning.search_space import ask, check_space, ends_of
-from kerasvae.tuning.train_and_score import NETWORKS, arguments_of
+from kerasvae.tuning.train_and_score import NETWORKS, arguments_of, check_builders
 from kerasvae.tuning.trial_callbacks import Diverged, FiniteScores, ModelsUDR, ObjectiveInLogs, Posteriors
 
 UDR = "udr"
@@ -124,6 +125,7 @@ class HyperVAE(kt.HyperModel):
         steps_per_execution: int = 1,
         name=None,
     ):
+        check_data_set(data)
         for argument, value, least in (
             ("train", train, 2),
             ("test", test, 1),
@@ -144,8 +146,7 @@ class HyperVAE(kt.HyperModel):
         self.optimizer, self.steps_per_execution = optimizer, steps_per_execution
         self.objectives, self.losses = _check_objectives(objectives), _check_losses(losses)
         builders = self.builders = NETWORKS.get(networks) if isinstance(networks, str) else networks
-        if not isinstance(builders, list | tuple) or len(builders) != 2 or not all(map(callable, builders)):
-            raise ValueError(f"networks must be {', '.join(map(repr, NETWORKS))} or two functions, got {networks!r}")
+        check_builders(builders, networks)
         self.pipelines = self._check_pipelines(pipeline)
         self.latents = check_space("latents", latents, whole=True)
         self.seeds = None if seed is None else check_space("seed", seed, whole=True)

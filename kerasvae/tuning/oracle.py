@@ -94,6 +94,6 @@ def check_objective(objective) -> kt.Objective:
     if isinstance(objective, kt.Objective):
         return objective
     pair = tuple(objective) if isinstance(objective, list | tuple) else ()
-    if len(pair) != 2 or not isinstance(pair[0], str) or pair[1] not in ("min", "max"):
+    if len(pair) != 2 or not isinstance(pair[0], str) or not pair[0] or pair[1] not in ("min", "max"):
         raise ValueError(f'objective must be the name of a metric and "min" or "max", got {objective!r}')
     return kt.Objective(*pair)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from kerasvae import files
+from kerasvae.plots.checks import check_path
+from kerasvae.tuning.checks import check_results
 
 
 def draw_results(results: list[dict], path, *, x: str = "beta", y: str = "mig", lines: str = "latents") -> None:
@@ -24,9 +26,17 @@ def draw_results(results: list[dict], path, *, x: str = "beta", y: str = "mig", 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    results = check_results(results)
+    check_path(path)
+    for argument, name in (("x", x), ("y", y), ("lines", lines)):
+        if not isinstance(name, str):
+            raise ValueError(f"{argument} must be the name of a field, got {name!r}")
     points = [result for result in results if all(name in result for name in (x, y, lines))]
     if not points:
         raise ValueError(f"results must hold rows with {x!r}, {y!r} and {lines!r}, got {len(results)} without")
+    for argument, name in (("x", x), ("y", y)):
+        if not all(isinstance(point[name], int | float) for point in points):
+            raise ValueError(f"{argument} must be a field of numbers, got {name!r} with {points[0][name]!r}")
     figure = Figure(figsize=(6, 4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from kerasvae import files
+from kerasvae.tuning.checks import check_results
 from kerasvae.tuning.rows import row_name
 
 RESULT, ERROR, RESULTS = "result.json", "error.txt", "results.csv"
@@ -59,6 +60,7 @@ def print_results(results: list[dict]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    results = check_results(results)
     table = Table()
     columns = list(dict.fromkeys(name for result in results for name in result))
     for name in columns:

@@ -8,6 +8,8 @@ import math
 import numbers
 import re
 
+from kerasvae.plots.checks import shown
+
 DIGITS = 6
 RESULT_FIELDS = ("status", "seconds")
 UNSAFE = re.compile(r"[^A-Za-z0-9_.+-]")
@@ -50,11 +52,11 @@ def check_rows(rows) -> list[dict]:
         ValueError: for no rows, fields or values not allowed, or a row that comes twice.
     """
     if isinstance(rows, str | dict) or not hasattr(rows, "__iter__"):
-        raise ValueError(f"rows must be a list of dictionaries, got {rows!r}")
+        raise ValueError(f"rows must be a list of dictionaries, got {shown(rows)}")
     checked, numbers_by_name = [], {}
     for number, row in enumerate(rows):
         if not isinstance(row, dict) or not row:
-            raise ValueError(f"rows[{number}] must be a dictionary that is not empty, got {row!r}")
+            raise ValueError(f"rows[{number}] must be a dictionary that is not empty, got {shown(row)}")
         if checked and set(row) != set(checked[0]):
             raise ValueError(
                 f"rows must all have the same fields: rows[0] has {sorted(checked[0])}, rows[{number}] {sorted(row)}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
-from pathlib import Path
 
+import keras
 from rich.console import Console
 
 from kerasvae import files
+from kerasvae.plots.checks import shown
+from kerasvae.tuning.checks import check_folder
 from kerasvae.tuning.distributed import check_address, check_can_listen, check_not_starting, lead, pickled
 from kerasvae.tuning.oracle import RowOracle
 from kerasvae.tuning.results import ERROR, RESULTS, collect, row_folder, stored_result, write_results
@@ -110,13 +113,12 @@ def search(
         OSError: when the folder cannot be written, the disk is full (what is finished stays finished), or the chief
             cannot listen on its port.
     """
-    if not callable(run):
-        raise ValueError(f"run must be a function of (row, folder, verbose), got {run!r}")
-    if isinstance(verbose, bool) or verbose not in (0, 1, 2):
+    _check_run(run)
+    if isinstance(verbose, bool) or not isinstance(verbose, numbers.Integral) or verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be 0, 1 or 2, got {verbose!r}")
     if on_wait is not None and not callable(on_wait):
         raise ValueError(f"on_wait must be a function of a line, or None, got {on_wait!r}")
-    rows, folder = check_rows(rows), Path(folder)
+    rows, folder = check_rows(rows), check_folder(folder)
     address = _check_roles(workers, chief, role, timeout)
     alone = role is None and workers == 1
     shared = not alone and role != "worker"
@@ -157,6 +159,21 @@ def search(
     if failed:
         raise FailedRowsError(failed, results, folder)
     return results
+
+
+def _check_run(run) -> None:
+    """ValueError unless `run` can be called with a row, a folder and `verbose`."""
+    wanted = "run must be a function of (row, folder, verbose)"
+    if isinstance(run, type):
+        raise ValueError(f"{wanted}, got the class {run.__name__}: call it, {run.__name__}()")
+    if not callable(run) or isinstance(run, keras.Model):
+        raise ValueError(f"{wanted}, got {shown(run)}")
+    try:
+        inspect.signature(run).bind({}, "", 0)
+    except TypeError as error:
+        raise ValueError(f"{wanted}, got {getattr(run, '__qualname__', run)!r}: {error}") from error
+    except ValueError:  # of a function in C, of which nothing is known
+        return
 
 
 def _check_unfinished(run, rows, folder) -> int:

@@ -34,6 +34,8 @@ def check_space(argument: str, values, *, whole: bool = False) -> Range | list:
     allowed = 'one value, a list of different values of one kind, or (low, high, "log" or "linear")'
     allowed += " of integers, at least 1" if whole else ""
     given = values
+    if isinstance(values, dict | set):
+        raise ValueError(f"{argument} must be {allowed}, got {given!r}")
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         values = [values]
     values = [value.item() if isinstance(value, np.generic) else value for value in values]

@@ -10,6 +10,7 @@ from kerasvae.analysis import study
 from kerasvae.analysis.study.bootstrap import resamples
 from kerasvae.analysis.study.efficiency import accuracy_of
 from kerasvae.analysis.study.weighted import weighted_median
+from kerasvae.plots.checks import shown
 
 SCORES = ("beta_vae_score", "factor_vae_score", "mig", "dci.disentanglement", "modularity", "sap")
 LOSSES = ("loss.reconstruction", "loss.kl", "loss.elbo", "unsup.gaussian_tc@sampled")
@@ -206,6 +207,8 @@ def assumptions_claims(table, *, replicates: int = 2000, seed: int = 1) -> study
 
 
 def _ok(table):
+    if not isinstance(table, study.ResultsTable):
+        raise ValueError(f"table must be a ResultsTable, as of kerasvae.tuning.study_table, got {shown(table)}")
     table = table.ok()
     if not len(table):
         raise ValueError("table holds no runs that are ok")

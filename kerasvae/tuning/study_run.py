@@ -15,6 +15,7 @@ from kerasvae import datasets, files, runs
 from kerasvae.callbacks import LatentKL
 from kerasvae.datasets.mini_sprites import MiniSprites
 from kerasvae.tuning import studies
+from kerasvae.tuning.checks import check_fields, check_flag, check_optimizer, check_place
 from kerasvae.tuning.experiment_callbacks import RowProgress
 from kerasvae.tuning.experiments import has_gpu, versions
 from kerasvae.tuning.grids import NONE
@@ -108,6 +109,11 @@ class StudyRun:
             if name == "checkpoint_every" or value is not None:
                 if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
                     raise ValueError(f"{name} must be an integer, at least 1, got {value!r}")
+
+        check_flag("on_device", self.on_device, optional=True)
+        check_flag("keep_models", self.keep_models)
+        for name in ("data_dir", "manual_dir", "background"):
+            check_place(name, getattr(self, name))
 
     @property
     def settings(self) -> dict:
@@ -230,10 +236,8 @@ def _check_model(row, data) -> None:
 
 def _check_fields(row) -> None:
     """ValueError unless a row has the fields of the studies, with values that there are."""
-    if missing := [name for name in FIELDS if name not in row]:
-        raise ValueError(f"row must have the fields of kerasvae.tuning.studies, it lacks {', '.join(missing)}")
-    if unknown := [name for name in row if name not in FIELDS]:
-        raise ValueError(f"row must have the fields of kerasvae.tuning.studies alone, got {', '.join(unknown)}")
+    check_fields(row, FIELDS, "kerasvae.tuning.studies")
+    check_optimizer(row)
     factor, tc = row["method"] == "factor_vae", row["method"] == "beta_tc_vae"
     for name, allowed in (
         ("dataset", tuple(DATASETS)),

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasvae.analysis import study
 from kerasvae.archives import read_npz
+from kerasvae.tuning.checks import check_folder, check_study_rows
 from kerasvae.tuning.results import ERROR, RESULTS, row_folder, stored_result
 from kerasvae.tuning.search import FailedRowsError, search
 from kerasvae.tuning.study_run import CODES, OBJECTIVE, StudyRun
@@ -38,7 +39,7 @@ def run_study(rows: list[dict], folder, run=None, **options):
     Raises:
         ValueError, RuntimeError, OSError: as `kerasvae.tuning.search`.
     """
-    folder, failures = Path(folder), None
+    folder, failures = check_folder(folder), None
     try:
         search(StudyRun() if run is None else run, rows, folder / SEARCH, OBJECTIVE, **options)
     except FailedRowsError as error:
@@ -57,7 +58,7 @@ def study_table(folder, rows: list[dict]):
     Returns:
         A `kerasvae.analysis.study.ResultsTable`; runs that are still to come have the status "running".
     """
-    place = Path(folder) / SEARCH
+    place = check_folder(folder) / SEARCH
     table, codes = study.load(study_results(place, rows)), StudyCodes(place, rows)
     most = max(Counter(table.ok().cell_code.tolist()).values(), default=0)
     return study.add_udr(table, codes, progress=False) if most >= _FEWEST else table
@@ -76,6 +77,7 @@ def study_results(folder, rows: list[dict]) -> list[dict]:
         or still to come), `hp.NAME` of those other fields in which rows of one data set, method and strength differ,
         the metrics, `seconds` and `steps`.
     """
+    folder, rows = check_folder(folder), check_study_rows(rows, *_SETTING, "study", "seed", "steps")
     others = [name for name in rows[0] if name not in (*_SETTING, "study", "seed")]
     seen = {}
     for row in rows:
@@ -111,6 +113,7 @@ class StudyCodes(Mapping):
     """
 
     def __init__(self, folder, rows: list[dict]):
+        folder, rows = check_folder(folder), check_study_rows(rows, "study")
         paths = {run_id(row, number): row_folder(folder, row) / CODES for number, row in enumerate(rows, start=1)}
         self._paths: dict[str, Path] = {name: path for name, path in paths.items() if path.is_file()}
 

@@ -12,8 +12,11 @@ import keras
 import numpy as np
 
 from kerasvae import datasets, metrics, networks, runs
+from kerasvae.datasets.ground_truth import check_data_set
+from kerasvae.metrics.evaluation_scores import resolve
 from kerasvae.models import AdaGVAE
 from kerasvae.models.vae import VAE
+from kerasvae.plots.checks import shown
 
 NETWORKS = {
     "mlp": (networks.mlp_encoder, networks.mlp_decoder),
@@ -60,7 +63,7 @@ def train_and_score(
             `kerasvae.datasets.pairs` for objectives that learn from pairs, `kerasvae.datasets.images` for others.
         optimizer: function without arguments that returns an optimizer. Default: that of `VAE.compile`.
         steps_per_execution: as for `VAE.compile`.
-        scores, train, test: as for `kerasvae.metrics.evaluate`, with seed 1 for every row.
+        scores, train, test: as for `kerasvae.metrics.evaluate`, but for "all", with seed 1 for every row.
         checkpoint_every: steps from one checkpoint to the next, at least 1: what a kill can cost.
 
     Returns:
@@ -82,8 +85,12 @@ def train_and_score(
     ):
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
             raise ValueError(f"{argument} must be an integer, at least 1, got {value!r}")
+    check_data_set(data)
     objectives = objective if isinstance(objective, dict) else {None: objective}
     losses = loss if isinstance(loss, dict) else {None: loss}
+    for argument, named in (("objective", objectives), ("loss", losses)):
+        if not named:
+            raise ValueError(f"{argument} must name at least one, got an empty dictionary")
     for value in objectives.values():
         if not isinstance(value, type) or not issubclass(value, VAE):
             raise ValueError(f"objective must be a VAE class or a dictionary of name to class, got {objective!r}")
@@ -91,9 +98,17 @@ def train_and_score(
         if not isinstance(value, keras.losses.Loss) and (value is not None or isinstance(loss, dict)):
             raise ValueError(f"loss must be a keras.losses.Loss or a dictionary of name to loss, got {loss!r}")
     builders = NETWORKS.get(networks) if isinstance(networks, str) else networks
-    if not isinstance(builders, list | tuple) or len(builders) != 2 or not all(map(callable, builders)):
-        raise ValueError(f"networks must be {', '.join(map(repr, NETWORKS))} or two functions, got {networks!r}")
-
+    check_builders(builders, networks)
+    if pipeline is not None and not callable(pipeline):
+        raise ValueError(f"pipeline must be a function of (data, batch_size, ...), or None, got {shown(pipeline)}")
+    if optimizer is not None and (not callable(optimizer) or isinstance(optimizer, keras.optimizers.Optimizer)):
+        raise ValueError(f"optimizer must be a function that returns a new optimizer, got {shown(optimizer)}")
+    if isinstance(scores, str) or not isinstance(scores, list | tuple | dict) or not scores:
+        raise ValueError(f"scores must be a list of names and functions, or a dictionary, got {scores!r}")
+    try:
+        resolve(scores)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
     if not isinstance(scores, dict):
         scores = {_name(score): score if callable(score) else {} for score in scores}
     common = {
@@ -173,10 +188,14 @@ class TrainingRun:
 
     def check(self, row: dict):
         """The compiled model of a row; ValueError where there is none."""
+        if not isinstance(row, dict):
+            raise ValueError(f"row must be a dictionary, got {shown(row)}")
         row = dict(row)
         model_class = _chosen(self.objective, row, "objective")
         reconstruction = _chosen(self.loss, row, "loss")
         seed, size = row.pop("seed", 1), row.pop("latents", self.latents)
+        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 1:
+            raise ValueError(f"rows: seed must be an integer, at least 1, got {seed!r}")
         known = arguments_of(model_class)
         if unknown := sorted(set(row) - known):
             raise ValueError(f"rows: {model_class.__name__} has no arguments {unknown}, only {sorted(known)}")
@@ -219,6 +238,16 @@ class TrainingRun:
             "kl_loss": float(terms["kl_loss"]),
             "active_latents": int(float(result["active_latents"])),
         }
+
+
+def check_builders(builders, networks) -> None:
+    """ValueError, with what was given as `networks`, unless `builders` are two functions that make networks."""
+    two = isinstance(builders, list | tuple) and len(builders) == 2
+    if not two or any(not callable(builder) or isinstance(builder, keras.layers.Layer) for builder in builders):
+        raise ValueError(
+            f"networks must be {', '.join(map(repr, NETWORKS))} or two functions that make an encoder and a decoder, "
+            f"got {shown(networks)}"
+        )
 
 
 def active_latents(codes, factors) -> int:
