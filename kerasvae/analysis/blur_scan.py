@@ -88,6 +88,8 @@ def scanned(data, loss, radii, weights) -> tuple[list[int], list[float]]:
 
 
 def check_numbers(argument: str, values, kind=numbers.Real) -> None:
+    if isinstance(values, str | dict) or not hasattr(values, "__iter__"):
+        raise ValueError(f"{argument} must be a list of numbers, got {values!r}")
     for value in values:
         if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or value < 0:
             what = "integers" if kind is numbers.Integral else "numbers"

@@ -8,7 +8,10 @@ when a figure is drawn. A factor keeps its colour from figure to figure: it goes
 from __future__ import annotations
 
 import math
+import os
+import reprlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -35,6 +38,12 @@ def cumulative_distances(results, *, path=None):
     """
     if not isinstance(results, Mapping) or not results:
         raise ValueError(f"results must be {{title: PerceivedDistances}} with at least one, got {results!r}")
+    for title, distances in results.items():
+        if not hasattr(distances, "loss_name") or not hasattr(distances, "order"):
+            raise ValueError(
+                f"results must be {{title: PerceivedDistances}}, got {reprlib.repr(distances)} for {title!r}"
+            )
+    _check_path(path)
     columns = 2 if len(results) == 4 else min(3, len(results))
     lines = math.ceil(len(results) / columns)
     entries = max(len(_told_apart(distances)) for distances in results.values())
@@ -59,6 +68,9 @@ def audit(result, *, path=None):
         result: an `Audit`.
         path: PNG file to write. Default: none.
     """
+    if isinstance(result, type) or not hasattr(result, "distances") or not hasattr(result, "verdict"):
+        raise ValueError(f"result must be an Audit, as of kerasvae.analysis.audit, got {reprlib.repr(result)}")
+    _check_path(path)
     distances = result.distances
     names = [*result.order[: _MOST_PANELS - 1], "random"]
     if distances["random"].ground_truth is None:
@@ -291,6 +303,17 @@ def _figure(width: float, height: float):
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), facecolor="white", layout="constrained")
+
+
+def _check_path(path) -> None:
+    """Before the drawing: that a file ending in .png can be written to `path`, unless that is None."""
+    if path is None:
+        return
+    if not isinstance(path, str | os.PathLike) or Path(path).suffix.lower() != ".png":
+        raise ValueError(f"path must end in .png, got {str(path)!r}")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"path: {str(path)!r} is a folder, which no file replaces; remove it or name another")
+    files.check_writable(path)
 
 
 def _written(figure, path):

@@ -9,7 +9,15 @@ from kerasvae import files
 from kerasvae.analysis import blur_scan, figures, tables
 from kerasvae.analysis.blur_scan import BlurCell
 from kerasvae.analysis.loss_distances import PerceivedDistances, left_out, left_out_note, measured_rows
-from kerasvae.analysis.measuring import check_data, check_loss, describe, progress_bar
+from kerasvae.analysis.measuring import (
+    check_data,
+    check_flags,
+    check_folder,
+    check_loss,
+    check_name,
+    describe,
+    progress_bar,
+)
 from kerasvae.analysis.order import all_constant, is_constant, linearity, spearman, spread_within_traversals
 from kerasvae.analysis.pairs import factor_pairs, random_pairs, varying_factors
 from kerasvae.losses import BoxBlurMSE
@@ -113,7 +121,7 @@ class Audit:
         Raises:
             OSError: when it cannot be written to.
         """
-        folder = Path(folder)
+        folder = check_folder(folder)
         files.check_writable(folder / "audit.json", "folder")
         figures.audit(self, path=folder / "audit.png")
         files.write_json(folder / "audit.json", self.to_json(), "folder")
@@ -202,6 +210,8 @@ def audit(
     pairs, seed = check_integer(pairs, "pairs", 2), check_seed(seed)
     scan_pairs = min(check_integer(scan_pairs, "scan_pairs", 2), pairs)
     batch_size = check_integer(batch_size, "batch_size", 1)
+    check_flags(shared_draws=shared_draws, progress=progress)
+    check_name(name)
     blur_scan.check_numbers("threshold", [threshold])
     radii, weights = blur_scan.scanned(data, loss, radii, weights)
     if not varying_factors(data):

@@ -11,7 +11,17 @@ import numpy as np
 
 from kerasvae import files
 from kerasvae.analysis import figures, tables
-from kerasvae.analysis.measuring import centred_deviation, check_data, check_loss, describe, measure, progress_bar
+from kerasvae.analysis.measuring import (
+    centred_deviation,
+    check_data,
+    check_flags,
+    check_folder,
+    check_loss,
+    check_name,
+    describe,
+    measure,
+    progress_bar,
+)
 from kerasvae.analysis.pairs import (
     AUTHORS_SEED,
     Pairs,
@@ -133,7 +143,7 @@ class PerceivedDistances(Mapping):
         Raises:
             OSError: when it cannot be written to.
         """
-        folder = Path(folder)
+        folder = check_folder(folder)
         files.check_writable(folder / "distances.json", "folder")
         figures.cumulative_distances({self.data_name: self}, path=folder / "distances.png")
         files.write_json(folder / "distances.json", self.to_json(), "folder")
@@ -222,7 +232,9 @@ def perceived_distances(
     check_loss(loss)
     pairs, seed = check_integer(pairs, "pairs", 1), check_seed(seed)
     batch_size = check_integer(batch_size, "batch_size", 1)
-    if protocol not in ("independent", "authors"):
+    check_flags(shared_draws=shared_draws, progress=progress)
+    check_name(name)
+    if not isinstance(protocol, str) or protocol not in ("independent", "authors"):
         raise ValueError(f'protocol must be "independent" or "authors", got {protocol!r}')
     if protocol == "authors":
         drawn, seed = authors_pairs(data, pairs, shared_draws), AUTHORS_SEED

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import reprlib
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,8 +20,14 @@ from kerasvae.metrics.checks import check_integer
 
 def check_data(data) -> None:
     """ValueError unless `data` is a data set with images."""
-    if not all(hasattr(data, name) for name in ("images", "factor_names", "factor_sizes", "complete")):
-        raise ValueError(f"data must be a data set such as kerasvae.datasets.XYSquares(), got {data!r}")
+    wanted = ("images", "factor_names", "factor_sizes", "complete")
+    if isinstance(data, type) or not all(hasattr(data, name) for name in wanted):
+        given = (
+            f"the class {data.__name__}, to be called"
+            if isinstance(data, type)
+            else f"{type(data).__name__}: {reprlib.repr(data)}"
+        )
+        raise ValueError(f"data must be a data set such as kerasvae.datasets.XYSquares(), got {given}")
     if "random" in data.factor_names:
         raise ValueError('data: "random" stands for random pairs here and cannot be the name of a factor; rename it')
     if len(data) == 0:
@@ -73,12 +82,40 @@ def pair_distances(data, loss, first, second, *, batch_size: int = 256, progress
     check_data(data)
     check_loss(loss)
     batch_size = check_integer(batch_size, "batch_size", 1)
-    first, second = data.check_indices(first), data.check_indices(second)
+    check_flags(progress=progress)
+    first, second = _indices(data, "first", first), _indices(data, "second", second)
     if first.shape != second.shape:
         raise ValueError(f"first and second must hold as many indices, got {len(first)} and {len(second)}")
     pairs = Pairs(np.stack([first, second], axis=1))
     with progress_bar("distances", len(first), progress) as advance:
         return measure(data, [loss], pairs, batch_size, advance)[0]
+
+
+def check_flags(**values) -> None:
+    """ValueError unless each is True or False: {argument: value}."""
+    for argument, value in values.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{argument} must be True or False, got {value!r}")
+
+
+def check_name(name) -> None:
+    """ValueError unless it is what a data set can be called, or None."""
+    if name is not None and not isinstance(name, str):
+        raise ValueError(f"name must be a text, or None, got {name!r}")
+
+
+def check_folder(folder) -> Path:
+    """A path; ValueError for an empty text, or what is none."""
+    if not isinstance(folder, str | os.PathLike) or not str(folder).strip():
+        raise ValueError(f"folder must be the path of a folder, got {reprlib.repr(folder)}")
+    return Path(folder)
+
+
+def _indices(data, argument: str, indices) -> np.ndarray:
+    try:
+        return data.check_indices(indices)
+    except ValueError as error:
+        raise ValueError(f"{argument}: {error}") from error
 
 
 def measure(data, losses, pairs: Pairs, batch_size: int, advance) -> np.ndarray:

@@ -212,7 +212,11 @@ def check_data_set(data) -> None:
     """ValueError unless `data` is a data set: an object with images, factors and channel constants."""
     wanted = ("images", "factor_names", "factor_sizes", "image_shape")
     if isinstance(data, type) or not all(hasattr(data, name) for name in wanted):
-        given = f"the class {data.__name__}, to be called" if isinstance(data, type) else reprlib.repr(data)
+        given = (
+            f"the class {data.__name__}, to be called"
+            if isinstance(data, type)
+            else f"{type(data).__name__}: {reprlib.repr(data)}"
+        )
         raise ValueError(f"data must be a data set such as kerasvae.datasets.XYSquares(), got {given}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -80,6 +81,8 @@ def write_report(
             that cannot be understood.
         OSError: when the file cannot be written.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path must end in .html, got {path!r}")
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"path must end in .html, got {str(path)!r}")
@@ -115,11 +118,13 @@ def report_html(
     check_integer(replicates, "replicates", 2)
     check_seed(seed)
     if beside is not None:
-        published.check_study(beside)
+        published.check_study(beside, "beside")
     if images is not None:
-        images = Path(images)
-        if not images.is_dir():
+        if not isinstance(images, str | os.PathLike) or not Path(images).is_dir():
             raise ValueError(f"images must be a folder, got {str(images)!r}")
+        images = Path(images)
+    if not isinstance(title, str):
+        raise ValueError(f"title must be a text, got {title!r}")
     table = source if isinstance(source, ResultsTable) else load(source)
     console = Console(stderr=True, quiet=quiet)
     with console.status("") as status:

@@ -129,6 +129,8 @@ def check_metrics(table: ResultsTable, metrics, fewest: int, what: str, role="sc
     table = table.ok()
     if not len(table):
         raise ValueError("table holds no runs that are ok")
+    if metrics is not None and (isinstance(metrics, str) or not hasattr(metrics, "__iter__")):
+        raise ValueError(f"metrics must be a list of names, or None, got {metrics!r}")
     metrics = table.metrics_of(role) if metrics is None else list(metrics)
     table.columns(metrics)
     if len(metrics) < fewest:

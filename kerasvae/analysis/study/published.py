@@ -167,10 +167,10 @@ def in_poster_units(metric: str, value: float) -> float:
     return value / POSTER_UNIT if metric.startswith("loss.") else value
 
 
-def check_study(study) -> None:
+def check_study(study, argument: str = "study") -> None:
     """ValueError unless `study` names a published one."""
-    if study not in STUDIES:
-        raise ValueError(f"study must be one of {', '.join(map(repr, STUDIES))}, got {study!r}")
+    if not isinstance(study, str) or study not in STUDIES:
+        raise ValueError(f"{argument} must be one of {', '.join(map(repr, STUDIES))}, got {study!r}")
 
 
 def _matrix(title, rows, columns, values, constants):
