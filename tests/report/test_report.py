@@ -244,7 +244,7 @@ def test_the_file_appears_whole_or_not_at_all(small, tmp_path, monkeypatch):
     ("options", "words"),
     [
         ({"path": "report.pdf"}, "path must end in .html"),
-        ({"beside": "nobody2020"}, "study must be one of"),
+        ({"beside": "nobody2020"}, "beside must be one of"),
         ({"replicates": 1}, "replicates must be"),
         ({"images": "nowhere"}, "images must be a folder"),
     ],
