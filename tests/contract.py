@@ -30,7 +30,7 @@ def freeze(model):
 
 def state(model) -> list[np.ndarray]:
     """Everything a resumed run must have: weights, optimizer, counters."""
-    variables = [*model.weights, *(model.optimizer.variables if model.optimizer else [])]
+    variables = [*model.weights, *(model.optimizer.variables if model.compiled else [])]
     return [variable.numpy() for variable in variables]
 
 

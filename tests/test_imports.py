@@ -23,6 +23,7 @@ ALLOWED = {
     "__init__": (["registration"], []),
     "registration": ([], []),
     "files": ([], []),
+    "batch_stream": ([], ["keras"]),
     # h5py to look into the weights of a model, in a function
     "archives": ([], ["h5py", "numpy"]),
     "image_files": ([], ["numpy", "PIL"]),
@@ -32,11 +33,14 @@ ALLOWED = {
     "networks": (["math"], ["keras", "numpy"]),
     "losses": (["math"], ["keras", "numpy"]),
     # networks for FactorVAE's default discriminator alone; encoders and decoders come as arguments
-    "models": (["math", "losses", "networks", "random_numbers", "schedules", "archives", "files"], ["keras", "numpy"]),
+    "models": (
+        "archives batch_stream files losses math networks random_numbers schedules".split(),
+        ["keras", "numpy"],
+    ),
     "metrics": (["archives", "files"], ["numpy", "scipy", "sklearn", "joblib", "rich", "threadpoolctl"]),
     # keras for PyDataset and for images made on the device
     "datasets": (
-        ["archives", "files", "image_files", "random_numbers"],
+        ["archives", "batch_stream", "files", "image_files", "random_numbers"],
         "keras numpy PIL rich scipy tensorflow tensorflow_datasets".split(),
     ),
     "analysis": (

@@ -208,8 +208,17 @@ class GroundTruthData:
         return f"<{type(self).__name__}: {len(self)} images {self.image_shape}, factors {factors}>"
 
 
-def check_data_set(data) -> None:
-    """ValueError unless `data` is a data set: an object with images, factors and channel constants."""
+def check_data_set(data, constants: bool = True) -> None:
+    """ValueError unless `data` is a data set: an object with images, factors and, in the right form, channel constants.
+
+    Args:
+        data: what a caller gave.
+        constants: False where it is about to be asked for them, which it may have to measure.
+    """
+    if isinstance(data, GroundTruthData):
+        if constants:
+            data.check()
+        return
     wanted = ("images", "factor_names", "factor_sizes", "image_shape")
     if isinstance(data, type) or not all(hasattr(data, name) for name in wanted):
         given = (
@@ -217,6 +226,8 @@ def check_data_set(data) -> None:
             if isinstance(data, type)
             else f"{type(data).__name__}: {reprlib.repr(data)}"
         )
+        if isinstance(data, np.ndarray):
+            given = f"an array of shape {data.shape}, which FromArrays makes a data set"
         raise ValueError(f"data must be a data set such as kerasvae.datasets.XYSquares(), got {given}")
 
 

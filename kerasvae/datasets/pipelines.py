@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasvae.batch_stream import BatchStream
-from kerasvae.datasets.ground_truth import GroundTruthData
+from kerasvae.datasets.ground_truth import GroundTruthData, check_data_set
 from kerasvae.datasets.sampling import batch_indices, check_changed, pair_indices
 
 
@@ -51,7 +51,7 @@ def images(
     Raises:
         ValueError: for data that are empty, or an argument that is not allowed.
     """
-    _check_data(data)
+    check_data_set(data)
 
     def indices(step):
         return (batch_indices(len(data), batch_size, seed, step),)
@@ -89,7 +89,7 @@ def pairs(
     Raises:
         ValueError: as for `images`, and for data without a complete grid unless changed="random".
     """
-    _check_data(data)
+    check_data_set(data)
     check_changed(data, changed, radius)
 
     def indices(step):
@@ -120,7 +120,7 @@ def labelled(
     Raises:
         ValueError: as for `images`, and for data without factors.
     """
-    _check_data(data)
+    check_data_set(data)
     if len(data.factor_names) == 0:
         raise ValueError(f"data must have factors to be labelled, got {data!r}")
 
@@ -162,17 +162,6 @@ class _Batches(NamedTuple):
     def split(self, stacked, split):
         """What a step yields from the images of all keys, one after the other."""
         return stacked if len(self.keys) == 1 else dict(zip(self.keys, split(stacked, len(self.keys)), strict=True))
-
-
-def _check_data(data) -> None:
-    """ValueError naming `data` unless it is a data set in the right form."""
-    if not isinstance(data, GroundTruthData):
-        kind = f"the class {data.__name__}" if isinstance(data, type) else f"{type(data).__name__}"
-        raise ValueError(
-            f"data must be a data set such as kerasvae.datasets.XYSquares(), got {kind}; of images in an array or a "
-            "folder, FromArrays(...) or FromFolder(...) makes one"
-        )
-    data.check()
 
 
 def _pipeline(data, batches, steps, seed, start, standardize, on_device, form):

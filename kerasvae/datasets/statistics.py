@@ -52,7 +52,7 @@ def channel_statistics(data, batch_size: int = 256, indices=None, progress: bool
     Source: "Overlooked Implications", supplement B.4 and Table 2, whose Std is `std_of_images` (as the authors' code
     computes it): for dSprites 0.1952 where the standard deviation of all pixels is 0.2017.
     """
-    check_data_set(data)
+    check_data_set(data, constants=False)
     if isinstance(batch_size, bool) or not isinstance(batch_size, numbers.Integral) or batch_size < 1:
         raise ValueError(f"batch_size must be an integer, at least 1, got {batch_size!r}")
     count = len(data) if indices is None else len(indices := data.check_indices(indices))

@@ -149,6 +149,7 @@ def test_changed_that_is_refused(data):
 def test_empty_data_are_refused(data):
     class Empty:
         image_shape, mean, std = (8, 8, 3), data.mean, data.std
+        images, factor_names, factor_sizes = data.images, (), ()
 
         def __len__(self):
             return 0

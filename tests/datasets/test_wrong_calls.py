@@ -94,9 +94,12 @@ ONE_OR_LIST = "must be one number"
     of_arrays("mean of two", lambda: FromArrays(IMAGES, mean=[0.1, 0.2]), "mean", ONE_OR_LIST, "(3)", "[0.1, 0.2]"),
     of_arrays("index", lambda: FromArrays(IMAGES).images([6]), "indices must lie in 0..5", "6"),
     of_arrays("index 0.5", lambda: FromArrays(IMAGES).images([0.5]), "indices must be", "integers", "float64"),
-    WrongCall("table of a list", lambda: ImageTable([1], ["a"], [1], 0, 1), ValueError, ("table", "NumPy", "list")),
+    WrongCall("table of a list", lambda: ImageTable([1], ["a"], [1], 0, 1), ValueError, ("table", "uint8", "[1]")),
     WrongCall(
-        "table names", lambda: ImageTable(IMAGES, "a", 6, 0, 1), ValueError, ("factor_names", "lists", "'a'", "6")
+        "table names",
+        lambda: ImageTable(IMAGES, "a", 6, 0, 1),
+        ValueError,
+        ("factor_names", "a tuple of different names", "'a'"),
     ),
     WrongCall("dsprites path", lambda: DSprites(Path("a")), ValueError, ('source must be "rendered" or', "Path('a')")),
     WrongCall("dsprites list", lambda: DSprites(["original"]), ValueError, ("source must be", "['original']")),

@@ -252,9 +252,17 @@ class OneMean(Floats):
     WrongCall("load nothing", lambda: kv.load("nothing.keras"), FileNotFoundError, ("filepath", "nothing.keras")),
     # Pipelines of data sets of one's own
     WrongCall(
-        "an array for data", lambda: kv.datasets.images(IMAGES, 4), ValueError, ("data", "ndarray", "FromArrays")
+        "an array for data",
+        lambda: kv.datasets.images(IMAGES, 4),
+        ValueError,
+        ("data", "an array of shape", "FromArrays"),
     ),
-    WrongCall("a path for data", lambda: kv.datasets.images("photos", 4), ValueError, ("data", "str", "FromFolder")),
+    WrongCall(
+        "a path for data",
+        lambda: kv.datasets.images("photos", 4),
+        ValueError,
+        ("data", "'photos'", "XYSquares()"),
+    ),
     WrongCall(
         "a class for data", lambda: kv.datasets.pairs(kv.datasets.XYSquares, 4), ValueError, ("data", "class XYSquares")
     ),
