@@ -7,11 +7,15 @@ from keras import ops
 
 
 def image_batch(loss, y_true, y_pred):
-    """Both batches as floating tensors of one dtype; ValueError unless they are images of the same shape."""
-    y_pred = ops.convert_to_tensor(y_pred)
-    if "float" not in keras.backend.standardize_dtype(y_pred.dtype):
-        y_pred = ops.cast(y_pred, keras.config.floatx())
-    y_true = ops.cast(ops.convert_to_tensor(y_true), y_pred.dtype)
+    """Both batches as tensors of one dtype, float32 or float64; ValueError unless they are images of the same shape.
+
+    Sums over the pixels of an image leave the range of float16 and the precision of bfloat16.
+    """
+    y_true, y_pred = (_tensor(loss, name, images) for name, images in (("y_true", y_true), ("y_pred", y_pred)))
+    dtype = keras.backend.standardize_dtype(y_pred.dtype)
+    if dtype != "float64":
+        y_pred = ops.cast(y_pred, "float32")
+    y_true = ops.cast(y_true, y_pred.dtype)
     shapes = tuple(y_true.shape), tuple(y_pred.shape)
     agree = all(a is None or b is None or a == b for a, b in zip(*shapes, strict=False))
     if len(shapes[0]) != 4 or len(shapes[1]) != 4 or not agree:
@@ -20,6 +24,20 @@ def image_batch(loss, y_true, y_pred):
             f"got y_true {shapes[0]} and y_pred {shapes[1]}"
         )
     return y_true, y_pred
+
+
+def _tensor(loss, name, images):
+    """`images` as a tensor; TypeError where they are no numbers."""
+    try:
+        tensor = ops.convert_to_tensor(images)
+        if keras.backend.standardize_dtype(tensor.dtype) != "string":
+            return tensor
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(
+        f"{name} of {type(loss).__name__} must be a batch of images (batch, height, width, channels), an array or "
+        f"tensor of numbers; got {type(images).__name__}"
+    ) from None
 
 
 @keras.saving.register_keras_serializable(package="kerasvae")
@@ -65,7 +83,9 @@ class MeanAbsoluteError(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         y_true, y_pred = image_batch(self, y_true, y_pred)
-        return ops.mean(ops.abs(y_true - y_pred), axis=(1, 2, 3))
+        difference = y_true - y_pred
+        # |difference|, with the derivative 0 at 0, where JAX's is 1.
+        return ops.mean(difference * ops.stop_gradient(ops.sign(difference)), axis=(1, 2, 3))
 
 
 @keras.saving.register_keras_serializable(package="kerasvae")
@@ -90,8 +110,11 @@ class BernoulliNLL(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         y_true, y_pred = image_batch(self, y_true, y_pred)
-        # max(logit, 0) - image·logit + log(1 + exp(-|logit|)): exact for large logits of either sign.
-        nll = ops.maximum(y_pred, 0.0) - y_true * y_pred + ops.log1p(ops.exp(-ops.abs(y_pred)))
+        # max(logit, 0) - image·logit + log(1 + exp(-|logit|)): exact for large logits of either sign. By `where`, since
+        # backends differ over the derivatives of max and |·| at 0; of these two branches it is the right one.
+        positive = y_pred >= 0
+        largest = ops.where(positive, y_pred, ops.zeros_like(y_pred))
+        nll = largest - y_true * y_pred + ops.log1p(ops.exp(ops.where(positive, -y_pred, y_pred)))
         return ops.mean(nll, axis=(1, 2, 3))
 
     def expected_image(self, y_pred):
