@@ -10,7 +10,11 @@ import math
 import numbers
 
 import keras
+import numpy as np
 from keras import ops
+
+# The counter of a model is an int32.
+MOST_STEPS = 2**31 - 1
 
 
 class Schedule:
@@ -18,7 +22,12 @@ class Schedule:
 
     A subclass names its numbers in `parameters` (a tuple of floats) and computes the value from them in `compute`.
     They reach the compiled step as run-time values: two schedules of one class share one compiled program.
+
+    `step_dtype` is the type in which `compute` wants the step: "float32", which is exact up to step 2²⁴ (16 777 216),
+    or "int32". Those of this module take either, and are exact at every step in "int32".
     """
+
+    step_dtype = "float32"
 
     @property
     def parameters(self) -> tuple[float, ...]:
@@ -35,8 +44,15 @@ class Schedule:
         return min(self.parameters), max(self.parameters)
 
     def __call__(self, step):
-        """The value at `step` (0 is the first step) as a float32 tensor."""
-        return self.compute(ops.cast(step, "float32"), *(ops.convert_to_tensor(p, "float32") for p in self.parameters))
+        """The value at `step` (0 is the first step) as a float32 tensor.
+
+        Raises:
+            ValueError: for a plain number that is negative or above 2³¹ - 1. TypeError: for what is no number.
+        """
+        step = _checked_step(step)
+        if "float" not in keras.backend.standardize_dtype(step.dtype):
+            step = ops.cast(step, self.step_dtype)
+        return self.compute(step, *(ops.convert_to_tensor(p, "float32") for p in self.parameters))
 
     def __eq__(self, other):
         return type(self) is type(other) and self.parameters == other.parameters
@@ -63,6 +79,45 @@ def finite(name: str, value) -> float:
     return float(value)
 
 
+def count(name: str, value, least: float = 0) -> float:
+    """A number of steps as a float; ValueError naming `name` unless `least` or more and held exactly by a float32."""
+    number = finite(name, value)
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    if number >= MOST_STEPS:
+        raise ValueError(f"{name} must be below 2**31, the steps that a model counts, got {value!r}")
+    # The numbers of a schedule are float32 in the compiled step. Fractions of a step need not be exact.
+    nearest = float(np.float32(number))
+    if number > 2**24 and nearest != number:
+        raise ValueError(
+            f"{name} must be a number that float32 holds where it is above 2**24 (16777216), got {value!r}: "
+            f"{nearest:.0f} is one"
+        )
+    return number
+
+
+def _checked_step(step):
+    """`step` as a tensor, an int32 where it is a whole number."""
+    if isinstance(step, numbers.Number | np.generic) and not (
+        isinstance(step, numbers.Real) and not isinstance(step, bool) and 0 <= step <= MOST_STEPS
+    ):
+        raise ValueError(f"step must be a number of steps, at least 0 and at most 2**31 - 1, got {step!r}")
+    if isinstance(step, numbers.Integral):
+        return ops.convert_to_tensor(int(step), "int32")
+    try:
+        return ops.convert_to_tensor(step)
+    except (TypeError, ValueError):
+        raise TypeError(f"step must be a number of steps or a tensor of them, got {step!r}") from None
+
+
+def _since(step, begin):
+    """Steps from `begin`, a float32, to `step`, as a float32; the difference is exact for an integer `step`."""
+    if "float" in keras.backend.standardize_dtype(step.dtype):
+        return step - begin
+    whole = ops.floor(begin)
+    return ops.cast(step - ops.cast(whole, "int32"), "float32") - (begin - whole)
+
+
 @keras.saving.register_keras_serializable(package="kerasvae")
 class Constant(Schedule):
     """The same value at every step; a plain number given to an objective becomes one.
@@ -70,6 +125,8 @@ class Constant(Schedule):
     Args:
         value: a finite number.
     """
+
+    step_dtype = "int32"
 
     def __init__(self, value: float):
         self.value = finite("value", value)
@@ -97,7 +154,8 @@ class Linear(Schedule):
         delay: number of steps before the ramp begins, at least 0.
 
     Raises:
-        ValueError: for a number that is not finite, `steps` below 1 or `delay` below 0.
+        ValueError: for a number that is not finite, `steps` below 1 or `delay` below 0, 2³¹ steps or more, or a number
+            of steps above 2²⁴ that float32 does not hold.
 
     Example:
         >>> beta = Linear(0.0, 4.0, steps=1000)
@@ -105,15 +163,13 @@ class Linear(Schedule):
         1.0
     """
 
+    step_dtype = "int32"
+
     def __init__(self, start: float, end: float, steps: int, delay: int = 0):
         self.start = finite("start", start)
         self.end = finite("end", end)
-        self.steps = finite("steps", steps)
-        self.delay = finite("delay", delay)
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps!r}")
-        if self.delay < 0:
-            raise ValueError(f"delay must be at least 0, got {delay!r}")
+        self.steps = count("steps", steps, 1)
+        self.delay = count("delay", delay)
 
     @property
     def parameters(self):
@@ -121,7 +177,7 @@ class Linear(Schedule):
 
     @staticmethod
     def compute(step, start, end, steps, delay):
-        fraction = ops.clip((step - delay) / steps, 0.0, 1.0)
+        fraction = ops.clip(_since(step, delay) / steps, 0.0, 1.0)
         # Exact at both ends; start + (end - start)·fraction loses an end much smaller than the start.
         return start * (1.0 - fraction) + end * fraction
 
@@ -145,7 +201,8 @@ class Cosine(Linear):
 
     @staticmethod
     def compute(step, start, end, steps, delay):
-        fraction = 0.5 - 0.5 * ops.cos(math.pi * ops.clip((step - delay) / steps, 0.0, 1.0))
+        # (1 - cos πx)/2, without its cancellation at the start.
+        fraction = ops.square(ops.sin(0.5 * math.pi * ops.clip(_since(step, delay) / steps, 0.0, 1.0)))
         return start * (1.0 - fraction) + end * fraction
 
 
@@ -155,22 +212,24 @@ class Cyclical(Schedule):
 
     Args:
         start, end: values at the beginning and the end of a ramp.
-        period: length of a period in training steps, at least 1.
+        period: length of a period in training steps, a whole number, at least 1.
         ramp: share of a period that the ramp takes, above 0, at most 1. Default 0.5.
 
     Raises:
-        ValueError: for a number that is not finite, or out of its range.
+        ValueError: for a number that is not finite, or out of its range, or a number of steps as for `Linear`.
 
     Source: Fu et al. 2019, Eq. 6.
     """
 
+    step_dtype = "int32"
+
     def __init__(self, start: float, end: float, period: int, ramp: float = 0.5):
         self.start = finite("start", start)
         self.end = finite("end", end)
-        self.period = finite("period", period)
+        self.period = count("period", period, 1)
         self.ramp = finite("ramp", ramp)
-        if self.period < 1:
-            raise ValueError(f"period must be at least 1, got {period!r}")
+        if self.period != self.period // 1:
+            raise ValueError(f"period must be a whole number of steps, got {period!r}")
         if not 0 < self.ramp <= 1:
             raise ValueError(f"ramp must be above 0 and at most 1, got {ramp!r}")
 
@@ -180,7 +239,11 @@ class Cyclical(Schedule):
 
     @staticmethod
     def compute(step, start, end, period, ramp):
-        fraction = ops.clip((step - ops.floor(step / period) * period) / (period * ramp), 0.0, 1.0)
+        if "float" in keras.backend.standardize_dtype(step.dtype):
+            since = step - ops.floor(step / period) * period
+        else:
+            since = ops.cast(ops.mod(step, ops.cast(period, "int32")), "float32")
+        fraction = ops.clip(since / (period * ramp), 0.0, 1.0)
         return start * (1.0 - fraction) + end * fraction
 
     def bounds(self):
@@ -199,15 +262,21 @@ class Piecewise(Schedule):
         values: one number more than boundaries.
 
     Raises:
-        ValueError: for numbers that are not finite, boundaries that do not increase, or a wrong number of values.
+        ValueError: for numbers that are not finite, boundaries that do not increase, or a wrong number of values, or a
+            number of steps as for `Linear`.
 
     Example:
         >>> float(Piecewise([100, 200], [0.0, 1.0, 4.0])(150))
         1.0
     """
 
+    step_dtype = "int32"
+
     def __init__(self, boundaries, values):
-        self.boundaries = [finite(f"boundaries[{place}]", step) for place, step in enumerate(boundaries)]
+        for name, given in (("boundaries", boundaries), ("values", values)):
+            if isinstance(given, str) or not np.iterable(given):
+                raise ValueError(f"{name} must be a list of numbers, got {given!r}")
+        self.boundaries = [count(f"boundaries[{place}]", step, -(2**24)) for place, step in enumerate(boundaries)]
         self.values = [finite(f"values[{place}]", value) for place, value in enumerate(values)]
         if not self.boundaries or any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise ValueError(f"boundaries must be increasing steps, at least one, got {boundaries!r}")
@@ -226,7 +295,7 @@ class Piecewise(Schedule):
         boundaries, values = parameters[:count], parameters[count:]
         value = values[0]
         for boundary, after in zip(boundaries, values[1:], strict=True):
-            value = ops.where(step >= boundary, after, value)
+            value = ops.where(_since(step, boundary) >= 0, after, value)
         return value
 
     def bounds(self):

@@ -180,3 +180,76 @@ def test_an_unfinished_subclass_says_what_is_missing():
         Unfinished()(0)
     with pytest.raises(NotImplementedError, match="Unfinished must define `get_config`"):
         Unfinished().get_config()
+
+
+FAR = [2**24 - 1, 2**24, 2**24 + 1, 2**25 + 3, 2**30 + 1, 2**31 - 2, 2**31 - 1]
+
+
+def far_schedules():
+    """Schedules whose numbers of steps are beyond float32's whole numbers, and each in float64."""
+
+    def line(step, start, end, steps, delay):
+        return start + (end - start) * np.clip((step - delay) / steps, 0, 1)
+
+    yield Linear(0.0, 4.0, steps=2**31 - 128), lambda step: line(step, 0.0, 4.0, 2**31 - 128, 0)
+    for delay in (2**24, 2**25 + 4, 2**30):
+        yield Linear(1.0, 3.0, steps=8, delay=delay), lambda step, delay=delay: line(step, 1.0, 3.0, 8, delay)
+        yield (
+            Cosine(0.0, 1.0, steps=16, delay=delay),
+            lambda step, delay=delay: 0.5 - 0.5 * np.cos(np.pi * line(step, 0.0, 1.0, 16, delay)),
+        )
+        yield (
+            Piecewise([3, delay], [1.0, 2.0, 5.0]),
+            lambda step, delay=delay: (1.0, 2.0, 5.0)[(step >= 3) + (step >= delay)],
+        )
+    for period in (7, 1000, 2**24 + 2):
+        yield (
+            Cyclical(0.0, 1.0, period=period, ramp=1.0),
+            lambda step, period=period: (step % period) / period,
+        )
+
+
+@pytest.mark.parametrize("schedule, exact", list(far_schedules()), ids=repr)
+def test_exact_at_every_step_of_an_int32(schedule, exact):
+    start = [int(p) + offset for p in schedule.parameters if p > 2**20 for offset in (-1, 0, 1, 4, 8)]
+    for step in (*FAR, *(step for step in start if step < 2**31)):
+        got = [float(schedule(each)) for each in (step, np.int64(step), keras.ops.convert_to_tensor(step, "int32"))]
+        assert got == [got[0]] * 3
+        assert got[0] == pytest.approx(float(np.float32(exact(step))), rel=5e-7, abs=1e-9), step
+    # As the compiled step evaluates it, of an integer counter.
+    steps = keras.ops.convert_to_tensor(FAR, "int32")
+    values = keras.ops.convert_to_numpy(schedule(steps))
+    np.testing.assert_allclose(np.broadcast_to(values, (len(FAR),)), at(schedule, *FAR), rtol=1e-6)
+
+
+def test_an_own_schedule_gets_a_float_step():
+    class Root(Schedule):
+        parameters = (4.0,)
+
+        @staticmethod
+        def compute(step, scale):
+            return keras.ops.sqrt(step / scale)
+
+    assert at(Root(), 0, 4, np.int64(16)) == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (
+            lambda: Linear(0, 1, steps=10, delay=2**24 + 1),
+            r"delay must be .* float32 holds .* got 16777217: 16777216 is",
+        ),
+        (lambda: Linear(0, 1, steps=2**25 + 1), "steps must be a number that float32 holds"),
+        (lambda: Piecewise([2**24 + 1], [0.0, 1.0]), r"boundaries\[0\] must be a number that float32 holds"),
+        (lambda: Cyclical(0, 1, period=2**24 + 1), "period must be a number that float32 holds"),
+        (lambda: Cyclical(0, 1, period=7.5), "period must be a whole number of steps, got 7.5"),
+        (lambda: Linear(0, 1, steps=10, delay=2**31), r"delay must be below 2\*\*31"),
+        (lambda: Piecewise([1e12], [0.0, 1.0]), r"boundaries\[0\] must be below 2\*\*31"),
+        (lambda: Linear(0, 1, steps=10)(2**31), r"step must be .* at most 2\*\*31 - 1, got 2147483648"),
+        (lambda: Linear(0, 1, steps=10)(-1), "step must be .* at least 0"),
+    ],
+)
+def test_steps_that_cannot_be_exact_are_refused(make, match):
+    with pytest.raises(ValueError, match=match):
+        make()
