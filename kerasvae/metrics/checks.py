@@ -4,31 +4,48 @@ from numbers import Integral
 
 import numpy as np
 
+# Integers up to here are numbers of float64.
+EXACT = 2**53
 
-def check_codes(codes, name="codes"):
+
+def check_codes(codes, name="codes", place=None):
     """Representation as float64.
 
     Arguments:
         codes: finite real numbers, (samples, latents), both at least 1.
         name: what to call it in an error. Default: `"codes"`.
+        place: what to call a row in an error, a function of its number. Default None: "row 3".
 
     Raises:
         TypeError: not real numbers.
-        ValueError: wrong shape, or a code is nan or infinite.
+        ValueError: wrong shape, a code is nan or infinite, or an integer that float64 does not hold.
     """
-    codes = np.asarray(codes)
+    given, codes = codes, _array(codes, name, "real numbers (samples, latents)")
     if codes.dtype.kind not in "iuf" and codes.dtype.name != "bfloat16":
-        raise TypeError(f"{name} must be real numbers, got dtype {codes.dtype}")
+        got = type(given).__name__ if codes.dtype == object else f"dtype {codes.dtype}"
+        raise TypeError(f"{name} must be real numbers, got {got}")
     if codes.ndim != 2 or 0 in codes.shape:
         raise ValueError(f"{name} must have shape (samples, latents), both at least 1, got {codes.shape}")
+    if codes.dtype.kind in "iu" and (largest := max(abs(int(codes.min())), int(codes.max()))) > EXACT:
+        raise ValueError(f"{name} must be floats, or integers up to 2**53 that float64 holds, got one of {largest}")
     codes = codes.astype(np.float64)
     bad = ~np.isfinite(codes)
     if bad.any():
         rows, latents = bad.any(axis=1).sum(), np.flatnonzero(bad.any(axis=0)).tolist()
+        row, latent = np.argwhere(bad)[0]
+        where = f"row {row}" if place is None else place(row)
         raise ValueError(
-            f"{name} must be finite, got nan or infinity in {rows} of {len(codes)} rows, latents {latents}"
+            f"{name} must be finite, got nan or infinity in {rows} of {len(codes)} rows, latents {latents}: first "
+            f"{codes[row, latent]} in {where}, latent {latent}"
         )
     return codes
+
+
+def _array(given, name, wanted):
+    try:
+        return np.asarray(given)
+    except ValueError as error:  # lists of unequal lengths
+        raise ValueError(f"{name} must be an array of {wanted}, got a {type(given).__name__}: {error}") from None
 
 
 def check_factors(factors, name="factors"):
@@ -44,12 +61,39 @@ def check_factors(factors, name="factors"):
         TypeError: not integers (bool is none).
         ValueError: wrong shape.
     """
-    factors = np.asarray(factors)
+    given, factors = factors, _array(factors, name, "integers (samples, factors)")
     if factors.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers (indices of the factor values), got dtype {factors.dtype}")
+        got = type(given).__name__ if factors.dtype == object else f"dtype {factors.dtype}"
+        raise TypeError(f"{name} must be integers (indices of the factor values), got {got}")
     if factors.ndim != 2 or 0 in factors.shape:
         raise ValueError(f"{name} must have shape (samples, factors), both at least 1, got {factors.shape}")
+    if factors.dtype.kind == "u" and (largest := int(factors.max())) >= 2**63:
+        raise ValueError(f"{name} must be below 2**63, got {largest}")
     return factors.astype(np.int64)
+
+
+def check_numbers(factors, name="factors"):
+    """Factor values that count as numbers, not as labels, as float64; only their differences are kept beyond 2^53.
+
+    Arguments:
+        factors: int64, (samples, factors).
+        name: what to call it in an error. Default: `"factors"`.
+
+    Raises:
+        ValueError: the values of a factor span more than the 2^53 whole numbers of float64.
+    """
+    low, high = factors.min(axis=0), factors.max(axis=0)
+    far = np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64))) > EXACT
+    numbers = factors.astype(np.float64)
+    for factor in np.flatnonzero(far):
+        span = int(high[factor]) - int(low[factor])
+        if span > EXACT:
+            raise ValueError(
+                f"{name} must span at most 2**53 where they count as numbers, factor {factor} runs from "
+                f"{low[factor]} to {high[factor]}"
+            )
+        numbers[:, factor] = (factors[:, factor] - low[factor]).astype(np.float64)
+    return numbers
 
 
 def active_factors(factors, name="factors"):
@@ -202,9 +246,33 @@ def check_posterior(mean, logvar, factors):
     if logvar.shape != mean.shape:
         raise ValueError(f"logvar must have the shape of mean, {mean.shape}, got {logvar.shape}")
     check_range(mean, "mean")
-    if np.abs(logvar).max() > 200:
-        raise ValueError(f"logvar must be between -200 and 200, got from {logvar.min():.3g} to {logvar.max():.3g}")
+    if unfit := unfit_logvar(logvar):
+        raise ValueError(f"logvar {unfit}")
     return mean, logvar, factors, active
+
+
+def unfit_logvar(logvar, place=None):
+    """Why log-variances are none that scores of posteriors can be computed of, as a sentence without its subject.
+
+    Arguments:
+        logvar: (points, latents), of any numbers.
+        place: what to call a row, a function of its number. Default None: "point 3".
+
+    Returns:
+        str, or None where all are between -200 and 200.
+    """
+    bad = ~(np.abs(logvar) <= 200)  # nan, too
+    if not bad.any():
+        return None
+    # The worst of them: the one farthest off, or the first that is no number.
+    distance = np.where(np.isnan(logvar), np.inf, np.abs(logvar))
+    row, latent = np.unravel_index(distance.argmax(), distance.shape)
+    where = f"point {row}" if place is None else place(row)
+    latents = np.flatnonzero(bad.any(axis=0)).tolist()
+    return (
+        f"must be between -200 and 200, got {logvar[row, latent]:.6g} for {where}, latent {latent}; in all "
+        f"{bad.any(axis=1).sum()} of {len(logvar)} points, latents {latents}"
+    )
 
 
 def check_matrix(matrix, name):

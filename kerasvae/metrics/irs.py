@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_integer, check_range, check_sample, warnings_of_bins
+from kerasvae.metrics.checks import check_integer, check_numbers, check_range, check_sample, warnings_of_bins
 from kerasvae.metrics.mutual_information import discretize
 from kerasvae.metrics.score import Score
 
@@ -35,7 +35,7 @@ def irs(codes, factors, *, bins=20, quantile=0.99):
     Raises:
         TypeError: `codes` are not real numbers, `factors` not integers, or `bins` is no integer.
         ValueError: wrong shapes or lengths, fewer than 2 samples, codes that are not finite or out of range,
-            all factors constant, `bins` or `quantile` out of range.
+            all factors constant or of values more than 2^53 apart, `bins` or `quantile` out of range.
 
     Source: Suter et al. 2019, "Robustly Disentangled Causal Mechanisms", Section 5, in the scalable form of
     Locatello et al.'s code.
@@ -47,7 +47,7 @@ def irs(codes, factors, *, bins=20, quantile=0.99):
     (Score(irs=1), Score(irs=0))
     """
     bins = check_integer(bins, "bins", 2)
-    if not isinstance(quantile, Real) or not 0 < quantile <= 1:
+    if isinstance(quantile, bool) or not isinstance(quantile, Real) or not 0 < quantile <= 1:
         raise ValueError(f"quantile must be above 0 and at most 1, got {quantile!r}")
     codes, factors, active = check_sample(codes, factors)
     check_range(codes)
@@ -55,7 +55,7 @@ def irs(codes, factors, *, bins=20, quantile=0.99):
     codes = codes[:, latents]
     largest = np.abs(codes - codes.mean(axis=0)).max(axis=0, initial=0.0)
     matrix = np.empty((len(latents), len(active)))
-    for column, values in enumerate(discretize(factors[:, active], bins).T):
+    for column, values in enumerate(discretize(check_numbers(factors[:, active]), bins).T):
         groups = [codes[values == value] for value in np.unique(values)]
         distances = [np.quantile(np.abs(group - group.mean(axis=0)), quantile, axis=0) for group in groups]
         matrix[:, column] = 1 - np.mean(distances, axis=0) / largest

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_matrix, check_range, check_sample, check_seed, train_and_test
+from kerasvae.metrics.checks import check_matrix, check_numbers, check_range, check_sample, check_seed, train_and_test
 from kerasvae.metrics.score import Score
 
 
@@ -36,7 +36,8 @@ def sap(codes, factors, *, continuous=False, test=None, seed=1):
     Raises:
         TypeError: `codes` are not real numbers, `factors` not integers, `test` no pair, `seed` no integer.
         ValueError: wrong shapes or lengths, codes that are not finite or out of range, fewer than 2 samples
-            (3 where some are held out), all factors constant, or `test` given with `continuous`.
+            (3 where some are held out), all factors constant, or with `continuous` `test` given or values of a factor
+            more than 2^53 apart.
 
     Source: Kumar et al. 2018, "Variational Inference of Disentangled Latent Concepts from Unlabeled
     Observations", Section 3. The machines are those of Locatello et al. 2019 (squared hinge, C = 0.01,
@@ -56,7 +57,7 @@ def sap(codes, factors, *, continuous=False, test=None, seed=1):
             raise ValueError("test must be None where continuous is true: correlations predict nothing")
         codes, factors, active = check_sample(codes, factors)
         check_range(codes)
-        matrix = _squared_correlations(codes, factors[:, active])
+        matrix = _squared_correlations(codes, check_numbers(factors[:, active]))
     else:
         codes, factors, test_codes, test_factors, active = train_and_test(codes, factors, test, seed)
         matrix = np.empty((codes.shape[1], len(active)))
