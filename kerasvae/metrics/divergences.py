@@ -11,4 +11,6 @@ def mean_divergences(mean, logvar):
     Arguments:
         mean, logvar: of Gaussian posteriors, (n, latents).
     """
-    return (mean**2 + np.exp(logvar) - logvar - 1).mean(axis=0) / 2
+    dtype = np.result_type(mean, logvar)
+    mean, logvar = np.asarray(mean, np.float64), np.asarray(logvar, np.float64)
+    return ((mean**2 + (np.expm1(logvar) - logvar)).mean(axis=0) / 2).astype(dtype)

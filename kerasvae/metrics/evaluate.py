@@ -10,6 +10,7 @@ from kerasvae.metrics.divergences import mean_divergences
 from kerasvae.metrics.evaluation_codes import REPRESENTATIONS, EncodedImages
 from kerasvae.metrics.evaluation_material import (
     SAMPLE_PICTURES,
+    check_variances,
     draw_indices,
     encode_indices,
     gather,
@@ -105,7 +106,8 @@ def evaluate(
         ValueError: a name that is unknown or given twice; a score that `data` or `encode` has nothing for; a number
             or name out of range; divergences that no score takes, that do not fit the latents, or `"posterior"` where
             `encode` returns no log-variances; all factors constant; `encode` returns codes of another shape, or codes
-            that are not finite.
+            that are not finite (the image is named). Log-variances outside -200..200 leave out the scores of
+            posteriors, or are an error where you name one of those; above 200 they have no samples and divergences.
 
     Source: sample sizes and drawing as in Locatello et al. 2019; `"fast"` as in the code of Michlo et al. 2021. Public
     code encodes every draw; here images drawn several times are encoded once, which gives the same codes for a
@@ -155,6 +157,10 @@ def evaluate(
         if divergences is not None and not isinstance(divergences, str):
             divergences = check_divergences(divergences, images.latents)
         material = gather(images, tasks, indices, train_size, seed, representation, POINTS[preset])
+        if material.unfit:
+            reason = f"the log-variances that encode returns {material.unfit}"
+            tasks, also = possible(tasks, named, lambda task: reason if task.kind == POSTERIOR else None)
+            left_out |= also
         if divergences is not None:
             if isinstance(divergences, str):
                 divergences = _mean_divergences(images, indices, train_size, seed)
@@ -162,7 +168,16 @@ def evaluate(
         results = {}
         for task in tasks:
             scored(task.name)
-            results[task.name] = compute(task, material, sizes[task.name], seed=seed, bootstrap=bootstrap, jobs=jobs)
+            try:
+                options = {"seed": seed, "bootstrap": bootstrap, "jobs": jobs}
+                results[task.name] = compute(task, material, sizes[task.name], **options)
+            except ValueError as error:
+                # The others' results, of a long work perhaps, are not to be lost to one that has nothing to score.
+                if named:
+                    raise
+                left_out[task.name] = str(error)
+    if not results:
+        raise ValueError(f"scores cannot be computed: {'; '.join(dict.fromkeys(left_out.values()))}")
     settings = {
         "data": _described(data),
         "representation": representation,
@@ -172,7 +187,7 @@ def evaluate(
         "bootstrap": bootstrap,
         "latents": images.latents,
         "images_encoded": images.count,
-        "sizes": {task.name: describe(task, sizes[task.name], material) for task in tasks},
+        "sizes": {task.name: describe(task, sizes[task.name], material) for task in tasks if task.name in results},
         "versions": versions(),
     }
     return Evaluation(results, settings, left_out)
@@ -219,6 +234,7 @@ def _mean_divergences(images, indices, train, seed):
     """Mean divergence to the prior of each latent in nats, (latents,), over the train sample's pictures."""
     mean, logvar = images(indices, np.random.default_rng([seed, SAMPLE_PICTURES]))
     mean, logvar = mean[:train], logvar[:train]
+    check_variances(logvar, indices)
     # Rounding may take that of a collapsed latent a little below 0.
     return np.maximum(mean_divergences(mean, logvar), 0.0)
 

@@ -54,6 +54,11 @@ class EncodedImages:
         rows = self._rows_of(keys)
         return self._mean[rows], self._logvar[rows] if self.has_logvar else None
 
+    def place(self, key):
+        """What to call an image in an error."""
+        index, picture = divmod(int(key), self.pictures)
+        return f"image {index}" + (f" (picture {picture})" if self.random else "")
+
     def standardized(self, indices, rng):
         """The images that a call with an equal `rng` encodes, standardised with the data set's own constants."""
         pictures = rng.integers(self.pictures, size=len(indices)) if self.pictures > 1 else 0
@@ -106,7 +111,7 @@ class EncodedImages:
         if count < self.batch_size:
             # Filled up, so that a compiled encoder is compiled once.
             images = np.concatenate([images, np.repeat(images[-1:], self.batch_size - count, axis=0)])
-        mean, logvar = _checked(self.encode(images), self.batch_size)
+        mean, logvar = _checked(self.encode(images), self.batch_size, lambda row: self.place(keys[min(row, count - 1)]))
         if self.latents is None:
             self.latents, self.has_logvar = mean.shape[1], logvar is not None
         if self.latents != mean.shape[1]:
@@ -154,31 +159,37 @@ def sampled(mean, logvar, rng):
     return mean + np.exp(logvar / 2) * rng.standard_normal(mean.shape)
 
 
-def _checked(returned, batch_size):
-    """Means, and log-variances or None, of what an encoder returned."""
-    if isinstance(returned, Mapping) and {"mean", "logvar"} <= set(returned):
+def _checked(returned, batch_size, place):
+    """Means, and log-variances or None, of what an encoder returned; any numbers may be log-variances here."""
+    if isinstance(returned, Mapping):
+        if not {"mean", "logvar"} <= set(returned):
+            raise TypeError(f"encode must return a dict with the keys 'mean' and 'logvar', got {sorted(returned)}")
         returned = returned["mean"], returned["logvar"]
+    if isinstance(returned, list) and len(returned) == 2 and len(np.shape(returned[0])) == 2:
+        returned = tuple(returned)  # as some Keras models return their outputs
     if not (isinstance(returned, tuple) and len(returned) == 2):
-        return _checked_array(returned, "the codes that encode returns", batch_size), None
-    mean, logvar = (
-        _checked_array(each, f"the {name} that encode returns", batch_size)
-        for each, name in zip(returned, ("means", "log-variances"), strict=True)
-    )
+        return _checked_array(returned, "the codes that encode returns", batch_size, place), None
+    mean = _checked_array(returned[0], "the means that encode returns", batch_size, place)
+    logvar = _real_numbers(returned[1], "the log-variances that encode returns")
     if mean.shape != logvar.shape:
         raise ValueError(f"the log-variances that encode returns must have shape {mean.shape}, got {logvar.shape}")
-    if np.abs(logvar).max() > 200:
-        raise ValueError(f"the log-variances that encode returns must be between -200 and 200, got {logvar.max():.3g}")
-    return mean, logvar
+    return mean, logvar.astype(np.float64)
 
 
-def _checked_array(returned, name, batch_size):
+def _real_numbers(returned, name):
     try:
         array = np.asarray(returned)
     except Exception as error:  # whatever the array's library raises, e.g. for a tensor on a device
         raise TypeError(
             f"encode must return codes that NumPy can convert, got {type(returned).__name__}: {error}"
         ) from error
-    codes = check_codes(array, name)
+    if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
+        raise TypeError(f"{name} must be real numbers, got dtype {array.dtype} of a {type(returned).__name__}")
+    return array
+
+
+def _checked_array(returned, name, batch_size, place):
+    codes = check_codes(_real_numbers(returned, name), name, place)
     if len(codes) != batch_size:
         raise ValueError(f"{name} must have one row per image, got {codes.shape} for {batch_size} images")
     return codes

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasvae.metrics.checks import active_factors
+from kerasvae.metrics.checks import active_factors, unfit_logvar
 from kerasvae.metrics.evaluation_codes import check_factor_rows, sampled
 from kerasvae.metrics.evaluation_scores import CODES, GENERATOR, POSTERIOR, SAMPLE
 from kerasvae.metrics.posterior_information import KnownInformation
@@ -23,7 +23,8 @@ class Material:
 
     Attributes:
         sample, test: pairs (codes, factors); `sample` may be of codes alone.
-        posterior: (mean, logvar, factors), and whole: whether of all points of a data set, not of a sample.
+        posterior: (mean, logvar, factors); unfit: why no score can be computed of its log-variances, or None; whole:
+            whether it is of all points of a data set, not of a sample.
         generator: function without arguments that returns the same encode_factors, factor_sizes and observations (or
             None) at every call, with its random numbers begun anew.
         information: `posterior_information`, computed once for all scores that are made of it.
@@ -32,6 +33,7 @@ class Material:
     sample: tuple | None = None
     test: tuple | None = None
     posterior: tuple | None = None
+    unfit: str | None = None
     whole: bool = False
     generator: Callable | None = None
     information: Callable = dataclasses.field(default_factory=KnownInformation)
@@ -50,7 +52,14 @@ def encode_indices(images, indices, seed, representation):
         return mean
     if logvar is None:
         raise ValueError("representation must be 'mean' where encode returns no log-variances")
+    check_variances(logvar, indices)
     return sampled(mean, logvar, np.random.default_rng([seed, SAMPLE_NOISE]))
+
+
+def check_variances(logvar, indices):
+    """ValueError, which names the image, unless variances can be computed with; none at all is a variance."""
+    if unfit := unfit_logvar(np.where(logvar < -200, -200, logvar), lambda row: f"image {indices[row]}"):
+        raise ValueError(f"the log-variances that encode returns {unfit}")
 
 
 def sample_pairs(images, indices, train, seed, representation):
@@ -65,7 +74,7 @@ def sample_pairs(images, indices, train, seed, representation):
 def gather(images, tasks, indices, train, seed, representation, points):
     """Everything that the tasks are computed from, encoded."""
     kinds, data = {task.kind for task in tasks}, images.data
-    sample = test = posterior = None
+    sample = test = posterior = unfit = None
     whole = images.size <= points
     if SAMPLE in kinds:
         sample, test = sample_pairs(images, indices, train, seed, representation)
@@ -77,6 +86,7 @@ def gather(images, tasks, indices, train, seed, representation, points):
         chosen = np.arange(images.size) if whole else indices[:train]
         factors = check_factor_rows(data, chosen)
         posterior = (*images(chosen, np.random.default_rng([seed, SAMPLE_PICTURES])), factors)
+        unfit = unfit_logvar(posterior[1], lambda row: f"image {chosen[row]}")
 
     def generator():
         pictures, same_pictures, noise = (np.random.default_rng([seed, each]) for each in (PICTURES, PICTURES, NOISE))
@@ -91,4 +101,4 @@ def gather(images, tasks, indices, train, seed, representation, points):
         has_images = callable(getattr(data, "standardize", None))
         return encode_factors, tuple(data.factor_sizes), observations if has_images else None
 
-    return Material(sample, test, posterior, whole, generator)
+    return Material(sample, test, posterior, unfit, whole, generator)

@@ -9,7 +9,14 @@ import numpy as np
 from kerasvae.archives import read_npz
 from kerasvae.files import why_no_file
 from kerasvae.metrics.bootstrap import check_bootstrap
-from kerasvae.metrics.checks import check_integer, check_posterior, check_sample, check_seed, check_test
+from kerasvae.metrics.checks import (
+    check_integer,
+    check_posterior,
+    check_sample,
+    check_seed,
+    check_test,
+    unfit_logvar,
+)
 from kerasvae.metrics.evaluation_material import Material
 from kerasvae.metrics.evaluation_progress import shown
 from kerasvae.metrics.evaluation_result import Evaluation
@@ -75,13 +82,13 @@ def evaluate_codes(
         raise ValueError(f"preset must be {' or '.join(map(repr, PRESETS))}, got {preset!r}")
     tasks, named = resolve(scores), not isinstance(scores, str)
     codes, factors, _ = check_sample(codes, factors)
-    posterior = None if logvar is None else check_posterior(codes, logvar, factors)[:3]
+    posterior, no_posterior = _posterior(codes, logvar, factors)
     test = None if test is None else check_test(test, codes, factors)
     sizes, order = _grid(factors)
 
     def reason_of(task):
         if task.kind == POSTERIOR and posterior is None:
-            return "there are no log-variances"
+            return no_posterior
         if task.kind == GENERATOR and order is None:
             return "it chooses factor values itself: the rows must be each combination of the factors' values once"
         return None
@@ -90,7 +97,7 @@ def evaluate_codes(
         return (lambda chosen: codes[order[np.ravel_multi_index(tuple(chosen.T), sizes)]]), sizes, None
 
     tasks, left_out = possible(tasks, named, reason_of)
-    material = Material((codes, factors), test, posterior, order is not None, generator)
+    material = Material((codes, factors), test, posterior, whole=order is not None, generator=generator)
     # All rows there are, but for a preset that asks for few.
     whole = {"train": len(codes), "test": None if test is None else len(test[0])}
     chosen = {
@@ -111,6 +118,15 @@ def evaluate_codes(
         "versions": versions(),
     }
     return Evaluation(results, settings, left_out)
+
+
+def _posterior(codes, logvar, factors):
+    """Posteriors as scores take them, or None and why there are none."""
+    if logvar is None:
+        return None, "there are no log-variances"
+    if np.shape(logvar) == codes.shape and np.asarray(logvar).dtype.kind == "f" and (unfit := unfit_logvar(logvar)):
+        return None, f"logvar {unfit}"
+    return check_posterior(codes, logvar, factors)[:3], None
 
 
 def score_file(path, scores="all", **options):
