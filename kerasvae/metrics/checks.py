@@ -83,9 +83,8 @@ def check_numbers(factors, name="factors"):
         ValueError: the values of a factor span more than the 2^53 whole numbers of float64.
     """
     low, high = factors.min(axis=0), factors.max(axis=0)
-    far = np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64))) > EXACT
     numbers = factors.astype(np.float64)
-    for factor in np.flatnonzero(far):
+    for factor in np.flatnonzero((low < -EXACT) | (high > EXACT)):
         span = int(high[factor]) - int(low[factor])
         if span > EXACT:
             raise ValueError(
