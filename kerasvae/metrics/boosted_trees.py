@@ -50,20 +50,21 @@ class BoostedTrees:
         else:
             targets, self.start = labels == np.arange(len(self.classes))[:, None], np.log(shares)
         columns = [np.unique(column, return_inverse=True) for column in codes.T]
-        tables = [_Table(columns, own, self.bins) for own in targets]
+        groups = [_Group(columns, targets[some], self.bins) for some in _slices(len(targets), codes.size)]
         scores = np.repeat(self.start[:, None], len(codes), axis=1)
         self.importance, self.trees = np.zeros(codes.shape[1]), []
         rng = np.random.default_rng(self.seed)
         for _ in range(self.stages):
             probabilities = _probabilities(scores)
             residuals, curvatures = targets - probabilities, probabilities * (1 - probabilities)
+            # Where latents are equally good the first of a random order is taken.
+            orders = np.stack([rng.permutation(codes.shape[1]) for _ in targets])
             stage = []
-            for table, score, residual, curvature in zip(tables, scores, residuals, curvatures, strict=True):
-                # Where latents are equally good the first of a random order is taken.
-                tree, leaf = self._grow(table, residual, curvature, rng.permutation(codes.shape[1]))
-                score += tree[2][leaf]
-                stage.append(tree)
-            self.trees.append(stage)
+            for group, some in zip(groups, _slices(len(targets), codes.size), strict=True):
+                trees, leaves = self._grow(group, residuals[some], curvatures[some], orders[some])
+                scores[some] += np.take_along_axis(trees[2], leaves, axis=1)
+                stage.append(trees)
+            self.trees.append(tuple(np.concatenate(parts) for parts in zip(*stage, strict=True)))
         self.train_accuracy = float(np.mean(_most_likely(scores) == labels))
         return self
 
@@ -71,95 +72,131 @@ class BoostedTrees:
         """The most likely label of each row of codes, (samples,)."""
         columns = np.ascontiguousarray(codes.T)
         scores = np.repeat(self.start[:, None], len(codes), axis=1)
-        for stage in self.trees:
-            for score, (latents, thresholds, values) in zip(scores, stage, strict=True):
-                node = np.zeros(len(codes), np.int32)
+        for some in _slices(len(scores), codes.size):
+            for latents, thresholds, values in self.trees:
+                node = np.zeros((len(scores[some]), len(codes)), np.int32)
                 for level in range(self.max_depth):
                     splits = slice(2**level - 1, 2 ** (level + 1) - 1)  # nodes are numbered level by level
-                    node = _descend(node, columns, latents[splits], thresholds[splits])
-                score += values[node]
+                    chosen = latents[some, splits].T
+                    node = _descend(node, (columns[latent] for latent in chosen), thresholds[some, splits])
+                scores[some] += np.take_along_axis(values[some], node, axis=1)
         return self.classes[_most_likely(scores)]
 
-    def _grow(self, table, residual, curvature, order):
-        """A tree, as latents and thresholds of its splits and values of its leaves, and every sample's leaf."""
+    def _grow(self, group, residual, curvature, orders):
+        """A tree for each value of a group, as latents and thresholds of its splits and values of its leaves, each
+        (values, nodes), and every sample's leaf, (values, samples)."""
         latents, thresholds = [], []
-        node, nodes = np.zeros(len(residual), np.int32), 1
-        counts, sums = table.counts[None], table.sums(residual[:, None])
-        negligible = 1e-12 * (residual @ residual)  # rounding, which must not pass for a gain
+        rows = np.arange(len(residual))[:, None]
+        node, nodes = np.zeros(residual.shape, np.int32), 1
+        counts, sums = group.counts[:, None], group.sums(residual[:, None])
+        negligible = 1e-12 * np.einsum("vn,vn->v", residual, residual)  # rounding, which must not pass for a gain
         for level in range(self.max_depth):
-            latent, last, threshold, gain = table.best_splits(counts, sums, order)
-            self.importance += np.bincount(latent, np.where(gain > negligible, gain, 0.0), len(self.importance))
+            latent, last, threshold, gain = group.best_splits(counts, sums, orders)
+            gain = np.where(gain > negligible[:, None], gain, 0.0)
+            self.importance += np.bincount(latent.ravel(), gain.ravel(), len(self.importance))
             latents.append(latent)
             thresholds.append(threshold)
-            node = _descend(node, table.columns, latent, last)
+            node = _descend(node, (group.columns[rows[:, 0], chosen] for chosen in latent.T), last)
             nodes *= 2
             if level + 1 < self.max_depth:
-                left = (node[:, None] == np.arange(0, nodes, 2)).astype(np.float64)
-                of_left = table.sums(np.concatenate([left, left * residual[:, None]], axis=1))
+                left = (node[:, None] == np.arange(0, nodes, 2)[:, None]).astype(np.float64)
+                of_left = group.sums(np.concatenate([left, left * residual[:, None]], axis=1))
                 counts, sums = (
-                    np.stack([half, both - half], axis=1).reshape(nodes, *both.shape[1:])
-                    for half, both in zip(np.split(of_left, 2), (counts, sums), strict=True)
+                    np.stack([half, both - half], axis=2).reshape(len(rows), nodes, *both.shape[2:])
+                    for half, both in zip(np.split(of_left, 2, axis=1), (counts, sums), strict=True)
                 )
-        steepness, curvature = np.bincount(node, residual, nodes), np.bincount(node, curvature, nodes)
-        values = np.divide(steepness, curvature, out=np.zeros(nodes), where=curvature > 1e-150)
+        cells = (node + rows * nodes).ravel()
+        steepness, curvature = (
+            np.bincount(cells, weights.ravel(), len(rows) * nodes).reshape(-1, nodes)
+            for weights in (residual, curvature)
+        )
+        values = np.divide(steepness, curvature, out=np.zeros(steepness.shape), where=curvature > 1e-150)
         classes = len(self.classes)
         values *= self.learning_rate * (1.0 if classes == 2 else (classes - 1) / classes)
-        return (np.concatenate(latents), np.concatenate(thresholds), values), node
+        return (np.concatenate(latents, axis=1), np.concatenate(thresholds, axis=1), values), node
 
 
-class _Table:
-    """Codes in the bins between which a tree may cut, and sums over the bins up to each."""
+# Samples x latents of all values that are worked on together: enough for NumPy's calls not to count, and arrays that
+# stay in the cache.
+TOGETHER = 2**17
+
+
+def _slices(values, size):
+    """The values in groups, given samples x latents."""
+    most = max(1, TOGETHER // size)
+    return [slice(start, min(start + most, values)) for start in range(0, values, most)]
+
+
+class _Group:
+    """For each value of a group: codes in the bins between which its tree may cut, and sums over the bins up to each.
+
+    Takes for each latent its distinct codes and which of them every sample has; and which samples have each of the
+    values, (values, samples).
+    """
 
     def __init__(self, columns, own, most):
         import scipy.sparse
 
-        samples, self.latents = len(own), len(columns)
-        self.columns = np.empty((self.latents, samples), np.int32)
+        values, samples = own.shape
+        self.latents = len(columns)
+        self.columns = np.empty((values, self.latents, samples), np.int32)
         edges = []
-        for latent, (values, inverse) in enumerate(columns):
-            starts = _starts(np.bincount(inverse), np.bincount(inverse, own) > 0, most)
-            self.columns[latent] = (np.cumsum(starts) - 1)[inverse]
-            firsts = np.flatnonzero(starts)
-            edges.append((values[firsts], values[np.append(firsts[1:], len(values)) - 1]))
+        for latent, (distinct, inverse) in enumerate(columns):
+            counts = np.bincount(inverse)
+            for value in range(values):
+                starts = _starts(counts, np.bincount(inverse, own[value]) > 0, most)
+                self.columns[value, latent] = (np.cumsum(starts) - 1)[inverse]
+                firsts = np.flatnonzero(starts)
+                edges.append((distinct[firsts], distinct[np.append(firsts[1:], len(distinct)) - 1]))
         self.width = max(len(low) for low, _ in edges)
         self.low, self.high = (
             np.stack([np.pad(side[which], (0, self.width - len(side[which])), "edge") for side in edges])
+            .reshape(self.latents, values, self.width)
+            .transpose(1, 0, 2)
             for which in (0, 1)
         )
-        cells = (self.columns + np.arange(self.latents, dtype=np.int32)[:, None] * self.width).T.ravel()
+        places = np.arange(values * self.latents, dtype=np.int64).reshape(values, self.latents, 1) * self.width
+        cells = (self.columns + places).transpose(0, 2, 1).ravel()
         pointers = np.arange(0, cells.size + 1, self.latents)
-        shape = samples, self.latents * self.width
+        shape = values * samples, values * self.latents * self.width
         self.of_bin = scipy.sparse.csr_array((np.ones(cells.size), cells, pointers), shape=shape).T.tocsr()
-        self.counts = self.sums(np.ones((samples, 1)))[0]
+        self.counts = self.sums(np.ones((values, 1, samples)))[:, 0]
 
     def sums(self, weights):
-        """(samples, n) summed over the samples in the bins of each latent up to each: (n, latents, bins)."""
-        return np.ascontiguousarray((self.of_bin @ weights).T).reshape(-1, self.latents, self.width).cumsum(axis=2)
+        """(values, n, samples) summed over the samples in the bins of each latent up to each: (values, n, latents,
+        bins)."""
+        values, n, _ = weights.shape
+        of_bins = self.of_bin @ np.ascontiguousarray(weights.transpose(0, 2, 1)).reshape(-1, n)
+        of_bins = of_bins.reshape(values, self.latents, self.width, n).transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(of_bins).cumsum(axis=3)
 
-    def best_splits(self, counts, sums, order):
-        """Of every node: latent, last bin that goes left, threshold between the values, gain; (nodes,) each.
+    def best_splits(self, counts, sums, orders):
+        """Of every node: latent, last bin that goes left, threshold between the codes, gain; (values, nodes) each.
 
-        Takes counts and sums of the nodes, (nodes, latents, bins). A node that cannot be split sends everything left
-        and gains nothing.
+        Takes counts and sums of the nodes, (values, nodes, latents, bins), and for each value the order in which
+        latents are preferred. A node that cannot be split sends everything left and gains nothing.
         """
-        nodes = np.arange(len(counts))
-        every, total = counts[:, :1, -1:], sums[:, :1, -1:]
+        every, total = counts[..., :1, -1:], sums[..., :1, -1:]
         # The decrease of squared error, from centred sums: (left sum)^2 samples / (left samples x right samples).
         merit = sums - total / np.maximum(every, 1) * counts
         merit *= merit
         parts = (every - counts) * counts
         merit /= np.maximum(parts, 0.5)
         merit[parts == 0] = -1.0
-        last = merit.argmax(axis=2)
-        merit = np.take_along_axis(merit, last[:, :, None], axis=2)[:, :, 0]
-        latent = order[merit[:, order].argmax(axis=1)]
-        merit, last = merit[nodes, latent], last[nodes, latent]
-        left = counts[nodes, latent]
+        last = merit.argmax(axis=3)
+        merit = np.take_along_axis(merit, last[..., None], axis=3)[..., 0]
+        rows, orders = np.arange(len(counts))[:, None], np.broadcast_to(orders[:, None], merit.shape)
+        preferred = np.take_along_axis(merit, orders, axis=2).argmax(axis=2)[..., None]
+        latent = np.take_along_axis(orders, preferred, axis=2)
+        merit, last = (np.take_along_axis(each, latent, axis=2)[..., 0] for each in (merit, last))
+        left = np.take_along_axis(counts, latent[..., None], axis=2)[:, :, 0]
+        latent = latent[..., 0]
         # The next bin that this node has samples in: the threshold is half-way to it, as between single values.
-        following = (left <= left[nodes, last][:, None]).sum(axis=1) % self.width
+        following = (left <= np.take_along_axis(left, last[..., None], axis=2)).sum(axis=2) % self.width
         split = merit >= 0
-        threshold = np.where(split, self.high[latent, last] / 2 + self.low[latent, following] / 2, np.inf)
-        return latent, np.where(split, last, self.width), threshold, np.where(split, merit * every[:, 0, 0], 0.0)
+        middle = self.high[rows, latent, last] / 2 + self.low[rows, latent, following] / 2
+        gain = np.where(split, merit * every[..., 0, 0], 0.0)
+        return latent, np.where(split, last, self.width), np.where(split, middle, np.inf), gain
 
 
 def _starts(counts, own, most):
@@ -177,15 +214,16 @@ def _starts(counts, own, most):
     return starts
 
 
-def _descend(node, columns, latents, bounds):
-    """The node of each sample one level down: to the right where the latent of its split is above its bound.
+def _descend(node, columns, bounds):
+    """The node of each sample one level down, (values, samples): to the right where its code is above its bound.
 
-    Takes columns (latents, samples), latents and bounds of the splits of this level (nodes,).
+    Takes, for each node of this level in turn, the codes of the latent of its split, (values, samples), and the bounds
+    of the splits, (values, nodes).
     """
-    right = np.zeros(len(node), bool)
-    for place, (latent, bound) in enumerate(zip(latents, bounds, strict=True)):
-        above = columns[latent] > bound
-        right |= above & (node == place) if len(latents) > 1 else above
+    right = np.zeros(node.shape, bool)
+    for place, (codes, bound) in enumerate(zip(columns, bounds.T, strict=True)):
+        above = codes > bound[:, None]
+        right |= above & (node == place) if bounds.shape[1] > 1 else above
     return 2 * node + right
 
 
