@@ -10,6 +10,7 @@ class BoostedTrees:
     where the squared error falls most; leaves take one Newton step. A tree cuts next to any sample of its own
     value (some, evenly spread, of more than `bins` of them) and elsewhere at quantiles of each latent. That loses
     little: as long as the other samples are all as likely to have the value, the best cut is next to one that has it.
+    The order of the latents does not matter; that of the samples and of the values may where cuts are equally good.
     With `bins` no less than the number of samples the trees are those of
     `sklearn.ensemble.GradientBoostingClassifier`, up to ties and rounding.
 
@@ -50,6 +51,8 @@ class BoostedTrees:
         else:
             targets, self.start = labels == np.arange(len(self.classes))[:, None], np.log(shares)
         columns = [np.unique(column, return_inverse=True) for column in codes.T]
+        # The random order is one of the latents' contents, not of their places: a permutation changes nothing.
+        ranked = np.array(sorted(range(len(columns)), key=lambda latent: columns[latent][1].tobytes()))
         groups = [_Group(columns, targets[some], self.bins) for some in _slices(len(targets), codes.size)]
         scores = np.repeat(self.start[:, None], len(codes), axis=1)
         self.importance, self.trees = np.zeros(codes.shape[1]), []
@@ -58,7 +61,7 @@ class BoostedTrees:
             probabilities = _probabilities(scores)
             residuals, curvatures = targets - probabilities, probabilities * (1 - probabilities)
             # Where latents are equally good the first of a random order is taken.
-            orders = np.stack([rng.permutation(codes.shape[1]) for _ in targets])
+            orders = ranked[np.stack([rng.permutation(codes.shape[1]) for _ in targets])]
             stage = []
             for group, some in zip(groups, _slices(len(targets), codes.size), strict=True):
                 trees, leaves = self._grow(group, residuals[some], curvatures[some], orders[some])
@@ -179,7 +182,8 @@ class _Group:
         Takes counts and sums of the nodes, (values, nodes, latents, bins), and for each value the order in which
         latents are preferred. A node that cannot be split sends everything left and gains nothing.
         """
-        every, total = counts[..., :1, -1:], sums[..., :1, -1:]
+        # The same for all latents but for rounding, which must not depend on which of them comes first.
+        every, total = counts[..., -1:], sums[..., -1:]
         # The decrease of squared error, from centred sums: (left sum)^2 samples / (left samples x right samples).
         merit = total / np.maximum(every, 1) * counts
         np.subtract(sums, merit, out=merit)
