@@ -219,6 +219,10 @@ def permute_latents(z, seed):
     (z,) = _matrices(z=z)
     if hasattr(seed, "shape") and tuple(seed.shape) not in ((), tuple(z.shape)) and None not in z.shape:
         raise ValueError(f"seed must be an integer, a SeedGenerator or a tensor of z's shape, got {tuple(seed.shape)}")
+    if isinstance(seed, bool) or not (
+        isinstance(seed, numbers.Integral | keras.random.SeedGenerator) or hasattr(seed, "shape")
+    ):
+        raise TypeError(f"seed must be an integer, a SeedGenerator or a tensor of z's shape, got {seed!r}")
     if isinstance(seed, int) or not hasattr(seed, "shape"):
         seed = keras.random.uniform(ops.shape(z), seed=seed)
     return ops.take_along_axis(z, ops.argsort(seed, axis=0), axis=0)

@@ -105,9 +105,12 @@ def _checked_step(step):
     if isinstance(step, numbers.Integral):
         return ops.convert_to_tensor(int(step), "int32")
     try:
-        return ops.convert_to_tensor(step)
-    except (TypeError, ValueError):
-        raise TypeError(f"step must be a number of steps or a tensor of them, got {step!r}") from None
+        tensor = None if step is None else ops.convert_to_tensor(step)
+        if keras.backend.standardize_dtype(tensor.dtype) != "string":
+            return tensor
+    except (AttributeError, TypeError, ValueError):
+        pass
+    raise TypeError(f"step must be a number of steps or a tensor of them, got {step!r}")
 
 
 def _since(step, begin):

@@ -125,7 +125,7 @@ class BoxBlurMSE(keras.losses.Loss):
         if isinstance(radius, bool) or not isinstance(radius, numbers.Integral) or radius < 0:
             raise ValueError(f"radius must be an integer, at least 0, got {radius!r}")
         for argument, value in (("weight", weight), ("pixel_weight", pixel_weight)):
-            if not isinstance(value, numbers.Real) or not math.isfinite(value) or value < 0:
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value) or value < 0:
                 raise ValueError(f"{argument} must be a finite number, at least 0, got {value!r}")
         self.radius = int(radius)
         self.weight = float(weight)

@@ -29,10 +29,10 @@ def image_batch(loss, y_true, y_pred):
 def _tensor(loss, name, images):
     """`images` as a tensor; TypeError where they are no numbers."""
     try:
-        tensor = ops.convert_to_tensor(images)
+        tensor = None if images is None else ops.convert_to_tensor(images)
         if keras.backend.standardize_dtype(tensor.dtype) != "string":
             return tensor
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, AttributeError):
         pass
     raise TypeError(
         f"{name} of {type(loss).__name__} must be a batch of images (batch, height, width, channels), an array or "
