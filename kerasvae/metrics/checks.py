@@ -278,9 +278,12 @@ def check_matrix(matrix, name):
     """Matrix of non-negative numbers, (latents, factors), as float64.
 
     Raises:
-        ValueError: wrong shape, or an entry is negative, nan or infinite.
+        TypeError: not real numbers. ValueError: wrong shape, or an entry is negative, nan or infinite.
     """
-    matrix = np.asarray(matrix, dtype=np.float64)
+    matrix = _array(matrix, name, "real numbers (latents, factors)")
+    if matrix.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got dtype {matrix.dtype}")
+    matrix = matrix.astype(np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise ValueError(f"{name} must have shape (latents, factors), both at least 1, got {matrix.shape}")
     if not (np.isfinite(matrix).all() and (matrix >= 0).all()):

@@ -33,6 +33,12 @@ class EncodedImages:
     def __init__(self, encode, data, batch_size):
         self.encode, own_constants = posterior_function(encode)
         self.data, self.batch_size = data, check_integer(batch_size, "batch_size", 1)
+        needed = ("__len__", "images", *([] if own_constants else ["standardize"]))
+        if missing := [name for name in needed if not callable(getattr(data, name, None))]:
+            raise TypeError(
+                f"data must be a data set of images such as kerasvae.datasets.XYSquares(), got {type(data).__name__}, "
+                f"which has no {missing[-1].replace('__len__', 'length')}"
+            )
         self.encoded = lambda done, needed: None
         self.standardize = None if own_constants else data.standardize
         self.random = bool(getattr(data, "random", False))
