@@ -10,12 +10,17 @@ _STREAM = 0x626F6F74
 
 
 def bootstrap_interval(value, replicates, bounds=(0.0, 1.0)):
-    """The interval that holds a score with 95 % confidence, from scores of resampled data.
+    """The interval that holds the mean score of samples of this size with 95 % confidence, from resampled data.
 
     The 2.5 and 97.5 % quantiles of the replicates, moved so that their mean is the value: resampling repeats
     samples, which biases estimates of information upwards, and their spread is wanted, not their bias. Moved, they
     may pass the range of the score; what lies beyond is cut off. No score of any data lies there, so that the interval
     holds the true one as often as before. It holds the value itself in any case.
+
+    What the interval is of is the mean of the score over samples of this size, not the score of endless data: the bias
+    of a score, such as MIG's and modularity's on few samples, is not taken away. Simulated with 250 samples and 200
+    trials, intervals of MIG and of modularity held that mean in 95 %; the score of 10 000 samples, which is 0.04 and
+    0.12 higher, in 40 % and 1 %. `recipes/score_intervals.py` simulates it for every score.
 
     Arguments:
         value: the score of the data themselves.

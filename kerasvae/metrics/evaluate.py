@@ -87,7 +87,8 @@ def evaluate(
         seed: of the drawn samples and of the scores, 0..2^32-1. Default: 1.
         bootstrap: resamples for 95 % intervals, 0 (none) or at least 2; some 100 are enough. Each takes as long as the
             score itself, but for those that choose their own factor values. Scores of posteriors have none where
-            they use all points. Default: 0.
+            they use all points. An interval is of the mean score of samples of this size: it does not hold the bias
+            that a score has on few samples, see `kerasvae.metrics.bootstrap.bootstrap_interval`. Default: 0.
         jobs: threads, at least 1. No influence on the result. Default None: 1.
         train: number of samples that scores are computed (and predictors trained) on, at least 2. Default None: the
             preset's.

@@ -1,0 +1,87 @@
+"""How often the 95 % bootstrap intervals of the scores hold what they are of.
+
+Many samples are drawn of one known distribution of codes and factors; each is scored with an interval. Two numbers may
+be wanted of it: the mean of the score over samples of this size, and the score of a sample so large that it has no bias.
+
+    python recipes/score_intervals.py --samples 250 --trials 200 --resamples 100
+
+OUTPUT
+"""
+
+import argparse
+
+import numpy as np
+
+import kerasvae as kv
+from kerasvae.metrics.bootstrap import bootstrap_interval, bootstrap_rows
+from kerasvae.metrics.evaluation_scores import SCORES, Task
+
+SIZES = (4, 3, 5)
+WEIGHTS = np.array([[1.0, 0.0, 0.2, 0.0], [0.3, 1.0, 0.0, 0.0], [0.0, 0.2, 0.7, 0.0]])
+ROWS = ["mig", "modularity", "irs", "sap", "sap continuous", "explicitness", "dci"]
+ALONE = ["gaussian_total_correlation", "gaussian_wasserstein", "mutual_information_score"]
+CHOSEN = ["beta_vae_score", "factor_vae_score", "flatness", "linearity", "distance_correlations"]
+
+
+def encode(factors, rng):
+    """Codes of factor values with noise of which the last of four latents holds nothing else."""
+    return factors @ WEIGHTS + rng.normal(0, 0.5, (len(factors), 4))
+
+
+def draw(count, rng):
+    factors = np.stack([rng.integers(size, size=count) for size in SIZES], axis=1)
+    return encode(factors, rng), factors
+
+
+def score_of(name):
+    """The score as a function of (rows, test rows), as an evaluation calls it; and whether it takes test rows."""
+    function = SCORES[name.split()[0]]
+    options = {"continuous": True} if "continuous" in name else {"stages": 10} if name == "dci" else {}
+    tested = name in ("sap", "explicitness", "dci")
+    given = slice(None) if name in ROWS else slice(1)
+    return (
+        lambda rows, test: float(function(*rows[given], **options, **({"test": test} if tested else {}))),
+        tested,
+        Task(name, function, {}).bounds,
+    )
+
+
+def of_rows(name, samples, trials, resamples, seed):
+    score, tested, bounds = score_of(name)
+    rng = np.random.default_rng(seed)
+    values, intervals = [], []
+    for trial in range(trials):
+        rows, test = draw(samples, rng), draw(samples, rng) if tested else None
+        values.append(score(rows, test))
+        replicates = bootstrap_rows(score, rows, test, trial, resamples)
+        intervals.append(bootstrap_interval(values[-1], replicates, bounds))
+    large = [draw(40 * samples, rng) for _ in range(2)]
+    return np.array(values), np.array(intervals), score(*large)
+
+
+def of_choices(name, samples, trials, resamples, seed):
+    """Scores that choose their factor values: of as many points or walks."""
+    sized = {"train": samples, "test": samples} if "vae" in name else {"repeats": samples}
+    rng = np.random.default_rng(seed)
+    options = {"batch_size": 8} if "vae" in name else {}
+
+    def score(trial, factor=1, **more):
+        sizes = {key: factor * size for key, size in sized.items()}
+        return SCORES[name](lambda factors: encode(factors, rng), SIZES, seed=trial, **sizes, **options, **more)
+
+    scores = [score(trial, bootstrap=resamples) for trial in range(trials)]
+    return np.array([float(each) for each in scores]), np.array([each.interval for each in scores]), float(score(0, 40))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for option, default in (("samples", 250), ("trials", 200), ("resamples", 100), ("seed", 0)):
+        parser.add_argument(f"--{option}", type=int, default=default)
+    parser.add_argument("--scores", nargs="*", default=[*ROWS, *ALONE, *CHOSEN])
+    options = vars(parser.parse_args())
+    print(f"kerasvae {kv.__version__}: {options}")
+    print(f"{'score':28}{'mean':>8}{'large':>8}{'covers mean':>13}{'covers large':>14}")
+    for name in options.pop("scores"):
+        values, intervals, large = (of_choices if name in CHOSEN else of_rows)(name, **options)
+        covered = [np.mean((intervals[:, 0] <= true) & (true <= intervals[:, 1])) for true in (values.mean(), large)]
+        print(f"{name:28}{values.mean():8.4f}{large:8.4f}{covered[0]:13.2f}{covered[1]:14.2f}", flush=True)
