@@ -5,7 +5,19 @@ be wanted of it: the mean of the score over samples of this size, and the score 
 
     python recipes/score_intervals.py --samples 250 --trials 200 --resamples 100
 
-OUTPUT
+On two shared cores (the first two rows 200 trials of 60 resamples, the others 100 of 60):
+
+    score                           mean   large  covers mean  covers large
+    mig                           0.4166  0.4581         0.95          0.40
+    modularity                    0.8520  0.9677         0.95          0.01
+    gaussian_total_correlation    0.0662  0.0527         0.97          0.96
+    sap continuous                0.6898  0.6927         0.98          0.96
+    gaussian_wasserstein          0.0762  0.0640         0.95          0.96
+    linearity                     0.7439  0.7445         0.93          0.94
+    flatness                      0.4011  0.4019         0.95          0.93
+    mutual_information_score      0.6084  0.0291         0.96          0.00
+
+Of 60 samples the intervals of mig covered the mean in 0.90, those of modularity in 0.95 (100 trials of 60).
 """
 
 import argparse

@@ -20,7 +20,8 @@ def bootstrap_interval(value, replicates, bounds=(0.0, 1.0)):
     What the interval is of is the mean of the score over samples of this size, not the score of endless data: the bias
     of a score, such as MIG's and modularity's on few samples, is not taken away. Simulated with 250 samples and 200
     trials, intervals of MIG and of modularity held that mean in 95 %; the score of 10 000 samples, which is 0.04 and
-    0.12 higher, in 40 % and 1 %. `recipes/score_intervals.py` simulates it for every score.
+    0.12 higher, in 40 % and 1 %. Of 60 samples MIG's held the mean in 90 %; 20 resamples are too few.
+    `recipes/score_intervals.py` simulates it for every score.
 
     Arguments:
         value: the score of the data themselves.

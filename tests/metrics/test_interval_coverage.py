@@ -15,9 +15,9 @@ SPEC.loader.exec_module(score_intervals)
 @pytest.mark.parametrize("name", ["mig", "modularity", "sap continuous", "gaussian_total_correlation", "linearity"])
 def test_intervals_hold_the_mean_of_the_score(name):
     of = score_intervals.of_choices if name in score_intervals.CHOSEN else score_intervals.of_rows
-    values, intervals, _ = of(name, samples=60, trials=20, resamples=20, seed=1)
+    values, intervals, _ = of(name, samples=60, trials=25, resamples=40, seed=1)
     mean = values.mean()
     covered = np.mean((intervals[:, 0] <= mean) & (mean <= intervals[:, 1]))
-    assert 0.75 <= covered <= 1
+    assert 0.8 <= covered <= 1
     # Neither by being endless: the intervals are some four standard deviations wide.
     assert np.mean(intervals[:, 1] - intervals[:, 0]) < 6 * values.std()
