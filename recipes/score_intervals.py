@@ -1,7 +1,7 @@
 """How often the 95 % bootstrap intervals of the scores hold what they are of.
 
-Many samples are drawn of one known distribution of codes and factors; each is scored with an interval. Two numbers may
-be wanted of it: the mean of the score over samples of this size, and the score of a sample so large that it has no bias.
+Many samples are drawn of one known distribution of codes and factors; each is scored with an interval. It may be wanted
+of two numbers: the mean score of samples of this size, and the score of a sample so large that it has no bias.
 
     python recipes/score_intervals.py --samples 250 --trials 200 --resamples 100
 
