@@ -88,6 +88,8 @@ def gaussian_wasserstein(codes, divergences=None, *, threshold=COLLAPSED):
     eigenvalues = np.linalg.eigvalsh(covariance * np.outer(deviations, deviations))
     trace = np.trace(covariance)
     distance = max(2 * trace - 2 * np.sqrt(np.maximum(eigenvalues, 0)).sum(), 0.0)
+    if len(latents) < 2:
+        distance = 0.0  # of one variance its root's square may differ by rounding
     parts = {
         "normalized": float(distance / trace) if trace else 0.0,
         "covariance": covariance * largest**2,
