@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import reprlib
 
 import keras
 import numpy as np
@@ -306,3 +307,56 @@ class Piecewise(Schedule):
 
     def get_config(self):
         return {"boundaries": self.boundaries, "values": self.values}
+
+
+@keras.saving.register_keras_serializable(package="kerasvae")
+class KerasSchedule(Schedule):
+    """One of Keras's learning-rate schedules as a schedule of a hyper-parameter; objectives wrap them themselves.
+
+    Its numbers are part of the compiled step, so a model's cannot be assigned another.
+
+    Args:
+        schedule: a `keras.optimizers.schedules.LearningRateSchedule`.
+
+    Raises:
+        ValueError: for anything else.
+
+    Example:
+        >>> beta = KerasSchedule(keras.optimizers.schedules.ExponentialDecay(1.0, 10, 0.5))
+        >>> float(beta(10))
+        0.5
+    """
+
+    def __init__(self, schedule):
+        if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            raise ValueError(
+                f"schedule must be a keras.optimizers.schedules.LearningRateSchedule, got {reprlib.repr(schedule)}"
+            )
+        self.schedule = schedule
+
+    @property
+    def parameters(self):
+        return ()
+
+    def compute(self, step):
+        return ops.cast(self.schedule(step), "float32")
+
+    def bounds(self):
+        # What it computes is unknown, so it is looked at: at each of the first steps, then ever more seldom.
+        steps = np.unique(np.concatenate([np.arange(32), np.geomspace(32, MOST_STEPS, 500)]).astype("int64"))
+        values = [float(ops.convert_to_numpy(self(int(step)))) for step in steps]
+        if not np.isfinite(values).all():
+            raise ValueError(f"schedule must give finite numbers, got {min(values)} to {max(values)}")
+        return min(values), max(values)
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.get_config() == other.get_config()
+
+    __hash__ = None
+
+    def get_config(self):
+        return {"schedule": keras.saving.serialize_keras_object(self.schedule)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["schedule"]))

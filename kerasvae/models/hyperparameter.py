@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
-from kerasvae.schedules import Constant, Schedule
+from kerasvae.schedules import Constant, KerasSchedule, Schedule
 
 
 class Hyperparameter:
@@ -46,7 +47,13 @@ class Hyperparameter:
                 shape=parameters.shape, dtype="float32", trainable=False, name=self.name, initializer="zeros"
             )
             model.__dict__[f"_weight_{self.name}"] = weight
-        elif type(current) is not type(schedule) or len(current.parameters) != len(schedule.parameters):
+        elif isinstance(schedule, KerasSchedule) and current == schedule:
+            return
+        elif (
+            type(current) is not type(schedule)
+            or len(current.parameters) != len(schedule.parameters)
+            or isinstance(schedule, KerasSchedule)
+        ):
             raise ValueError(
                 f"{self.name} is a {type(current).__name__} in this model and cannot become a "
                 f"{type(schedule).__name__} afterwards: make a new model"
@@ -58,18 +65,21 @@ class Hyperparameter:
         """The value at `step` (a scalar tensor) as a float32 tensor, read from the weight."""
         weight = model.__dict__[f"_weight_{self.name}"]
         schedule = model.__dict__[f"_schedule_{self.name}"]
-        parameters = ops.unstack(ops.convert_to_tensor(weight), num=len(schedule.parameters))
-        return schedule.compute(ops.cast(step, "float32"), *parameters)
+        count = len(schedule.parameters)
+        parameters = ops.unstack(ops.convert_to_tensor(weight), num=count) if count else ()
+        return schedule.compute(ops.cast(step, schedule.step_dtype), *parameters)
 
     def _checked(self, value) -> Schedule:
         if isinstance(value, Schedule):
             schedule = value
+        elif isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+            schedule = KerasSchedule(value)
         else:
             try:
                 schedule = Constant(value)
             except ValueError as error:
                 raise ValueError(
-                    f"{self.name} must be a finite number or a schedule of kerasvae.schedules, got {value!r}"
+                    f"{self.name} must be a finite number or a schedule of kerasvae.schedules or Keras, got {value!r}"
                 ) from error
         lowest, highest = schedule.bounds()
         if lowest < self.minimum or highest > self.maximum:

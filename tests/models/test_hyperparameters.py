@@ -73,3 +73,28 @@ def test_a_refused_value_leaves_the_old_one():
     with pytest.raises(ValueError):
         model.beta = -1.0
     assert model.beta == 2.0
+
+
+def test_a_schedule_of_keras_follows_the_step(tmp_path):
+    decay = keras.optimizers.schedules.PolynomialDecay(1.0, decay_steps=4, end_learning_rate=3.0)
+    model = make(beta=decay)
+    loss, reconstruction, kl = terms(model, epochs=6)
+    np.testing.assert_allclose((loss - reconstruction) / kl, [1.0, 1.5, 2.0, 2.5, 3.0, 3.0], rtol=1e-4)
+    model.save(tmp_path / "model.keras")
+    loaded = kv.load(tmp_path / "model.keras")
+    assert loaded.beta == model.beta == kv.schedules.KerasSchedule(decay)
+    loss, reconstruction, kl = terms(loaded)
+    np.testing.assert_allclose((loss - reconstruction) / kl, [3.0], rtol=1e-4)
+    with pytest.raises(ValueError, match="make a new model"):
+        model.beta = keras.optimizers.schedules.CosineDecay(1.0, 10)
+    with pytest.raises(ValueError, match="beta must be at least 0"):
+        make(beta=keras.optimizers.schedules.PolynomialDecay(1.0, decay_steps=4, end_learning_rate=-1.0))
+    with pytest.raises(ValueError, match=r"schedule must be a keras\.optimizers"):
+        kv.schedules.KerasSchedule(0.5)
+
+
+def test_schedules_are_exact_beyond_the_integers_of_float32():
+    model = make(beta=kv.schedules.Piecewise([2**24 + 2], [1.0, 2.0]))
+    for step, expected in ((2**24 + 1, 1.0), (2**24 + 2, 2.0)):
+        model.step.assign(step)
+        assert float(keras.ops.convert_to_numpy(model.scalar("beta"))) == expected

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerasvae.models.hyperparameter import hyperparameters
+from kerasvae.schedules import KerasSchedule
 
 # The program that was made last: the next models of the same kind, as the rows of a grid are, go on with it.
 _last = None
@@ -136,7 +137,8 @@ def kind_of(model):
     config = model.get_config()
     for name in hyperparameters(type(model)):
         schedule = model.__dict__[f"_schedule_{name}"]
-        config[name] = f"{type(schedule).__name__} of {len(schedule.parameters)}"
+        if not isinstance(schedule, KerasSchedule):
+            config[name] = f"{type(schedule).__name__} of {len(schedule.parameters)}"
     kind = {
         "class": f"{type(model).__module__}.{type(model).__qualname__}",
         **config,
