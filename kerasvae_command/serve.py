@@ -102,16 +102,11 @@ def check(values: dict) -> dict:
 def run(values: dict) -> None:
     # Before onnxruntime, whose usage data it turns off.
     import kerasvae.serving  # noqa: F401
+    from kerasvae.extras import require
     from kerasvae_command import version
 
-    try:
-        import mlserver  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"{error.name} is not installed: kerasvae serve needs the extra `serve`, in an environment of its own "
-            "(MLServer and TensorFlow want different versions of protobuf); make serve builds one"
-        ) from error
+    use = "kerasvae serve (in an environment without TensorFlow, which wants another protobuf than MLServer)"
+    require(use, ["mlserver", "onnxruntime"], "serve", checkout="make serve, which builds one")
     from kerasvae.serving.server.server import serve
     from kerasvae.serving.server.settings import MIB, Limits
 

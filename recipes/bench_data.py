@@ -27,11 +27,11 @@ parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("--batch", type=int, default=256)
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--steps", type=int, default=40, help="batches in one timing")
-parser.add_argument("--peer", action="store_true", help="also time disent's loader (pip install 'kerasvae[bench]')")
+parser.add_argument("--peer", action="store_true", help="also time disent's loader (pip install -e '.[bench]')")
 arguments = parser.parse_args()
 batch, steps = arguments.batch, arguments.steps
 if arguments.peer and not importlib.util.find_spec("disent"):
-    parser.error("--peer needs disent: pip install 'kerasvae[bench]'")
+    parser.error("--peer needs disent: pip install -e '.[bench]'")
 
 
 def photographs(folder, count=500):

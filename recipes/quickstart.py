@@ -116,7 +116,7 @@ def main():
         kv.plots.reconstructions(model, IMAGES[::9], stretch=True, path=out / f"{name}_reconstructions.png")
         kv.plots.latent_traversals(model, IMAGES[[27, *range(64)]], stretch=True, path=out / f"{name}_traversals.png")
         kv.plots.kl_bars(model, IMAGES, path=out / f"{name}_kl.png")
-    # Only what `pip install kerasvae[export]` brings can write the other two.
+    # Only what the extra `export` brings can write the others.
     formats = kv.export.BUNDLE_FORMATS if importlib.util.find_spec("tf2onnx") else ("saved_model",)
     kv.export.bundle(
         models["boxblur"], out / "bundle", DATA, formats=formats, name="quickstart", images=IMAGES[:4],

@@ -26,6 +26,7 @@ ALLOWED = {
     "batch_stream": ([], ["keras"]),
     # h5py to look into the weights of a model, in a function
     "archives": ([], ["h5py", "numpy"]),
+    "extras": ([], []),
     "image_files": ([], ["numpy", "PIL"]),
     "math": ([], ["keras"]),
     "schedules": ([], ["keras"]),
@@ -40,11 +41,11 @@ ALLOWED = {
     "metrics": (["archives", "files"], ["numpy", "scipy", "sklearn", "joblib", "rich", "threadpoolctl"]),
     # keras for PyDataset and for images made on the device
     "datasets": (
-        ["archives", "batch_stream", "files", "image_files", "random_numbers"],
+        ["archives", "batch_stream", "extras", "files", "image_files", "random_numbers"],
         "keras numpy PIL rich scipy tensorflow tensorflow_datasets".split(),
     ),
     "analysis": (
-        ["archives", "math", "losses", "datasets", "metrics", "files"],
+        ["archives", "math", "losses", "datasets", "metrics", "extras", "files"],
         "keras matplotlib numpy pandas rich scipy".split(),
     ),
     "callbacks": (["files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
@@ -53,12 +54,12 @@ ALLOWED = {
     "runs": (["callbacks", "files", "models"], ["keras", "numpy"]),
     # serving to verify what was written; plots, in functions, for the model card
     "export": (
-        "datasets files math metrics models plots serving".split(),
+        "datasets extras files math metrics models plots serving".split(),
         "keras numpy rich scipy tensorflow onnxruntime tf2onnx ai_edge_litert".split(),
     ),
     "report": (["analysis", "files", "metrics", "plots"], ["matplotlib", "numpy", "rich", "PIL"]),
     "serving": (
-        ["files", "image_files"],
+        ["extras", "files", "image_files"],
         "fastapi grpc mlserver numpy onnxruntime orjson PIL prometheus_client pyarrow pydantic rich starlette uvicorn "
         "uvloop".split(),
     ),

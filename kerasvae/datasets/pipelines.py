@@ -15,6 +15,7 @@ import numpy as np
 from kerasvae.batch_stream import BatchStream
 from kerasvae.datasets.ground_truth import GroundTruthData, check_data_set
 from kerasvae.datasets.sampling import batch_indices, check_changed, pair_indices
+from kerasvae.extras import require
 
 
 def images(
@@ -221,6 +222,7 @@ def _py_dataset(batches, steps, start, mean, std, on_device):
 
 
 def _tf_data(batches, steps, start, mean, std, on_device):
+    require('form "tf.data" (unlike "pydataset")', ["tensorflow"])
     import tensorflow as tf
 
     shape = height, width, channels = batches.data.image_shape

@@ -34,6 +34,7 @@ from kerasvae.archives import array_header, checked_zip, read_npz
 from kerasvae.datasets.image_table import ImageTable
 from kerasvae.datasets.published_files import SourceFile, fetch, progress
 from kerasvae.datasets.statistics import image_sums
+from kerasvae.extras import require
 
 try:
     import fcntl
@@ -246,6 +247,7 @@ def _prepare(source: TableSource, home: Path, downloads: Path, folder: Path) -> 
             f"data_dir: the images of {source.name} take {needed / 1e9:.1f} GB in {str(folder.parent)!r}, where "
             f"{free / 1e9:.1f} GB are free; free some or name another data_dir"
         )
+    require(f"preparing {source.name}", ["tensorflow_datasets", "tensorflow"])
     import tensorflow_datasets as tfds
 
     # The package's own builders are known to tensorflow_datasets once they are imported.

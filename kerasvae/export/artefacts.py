@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.metadata
 import os
 import warnings
@@ -12,12 +11,13 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerasvae.extras import require
 from kerasvae.models.images import center_and_scale, standardize
 
 SAVED_MODEL_SIGNATURES = {"encode": "serving_default", "decode": "decode"}
 # What each format needs beside Keras: to be written, and to be run when it is compared with the model.
 _PACKAGES = {
-    "onnx": ("onnxruntime", "onnx", "tf2onnx"),
+    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
     "tf_saved_model": ("tensorflow",),
     "saved_model": ("tensorflow",),
     "tflite": ("tensorflow",),
@@ -30,7 +30,7 @@ def check_can_write(argument: str, format: str) -> None:
 
     Raises:
         ValueError: naming `argument` for a backend that cannot.
-        ImportError: naming the extra that brings the package.
+        ImportError: naming all that is missing, and a command that brings it.
     """
     backend = keras.config.backend()
     if backend == "torch" or (backend != "tensorflow" and format not in ("tf_saved_model", "saved_model")):
@@ -38,11 +38,7 @@ def check_can_write(argument: str, format: str) -> None:
             f"{argument} {format!r} cannot be written from the {backend} backend: save the model as .keras, load it "
             "under KERAS_BACKEND=tensorflow and export it there"
         )
-    for package in _PACKAGES[format]:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise ImportError(f"{argument} {format!r} needs {package}: pip install 'kerasvae[export]'") from error
+    require(f"{argument} {format!r}", _PACKAGES[format], "export" if format == "onnx" else None)
 
 
 def versions() -> dict[str, str]:

@@ -106,7 +106,7 @@ def bundle(
 
     Raises:
         ValueError: for an argument not allowed, or a backend that cannot write a format.
-        ImportError: when a format's packages are missing (`pip install kerasvae[export]`).
+        ImportError: when a format's packages are missing, all of which it names.
         RuntimeError: when an artefact does not reproduce the model, or the bundle does not pass its test; it is not
             kept.
         OSError: when `path` cannot be written.

@@ -57,7 +57,7 @@ def encoder(
     Raises:
         ValueError: for another format, model or path suffix, a backend that cannot write the format, or images that do
             not fit.
-        ImportError: when the format's packages are missing (`pip install kerasvae[export]`).
+        ImportError: when the format's packages are missing, all of which it names.
         RuntimeError: when the artefact does not reproduce the model; it is not kept.
         OSError: when `path` cannot be written.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasvae.extras import require
 from kerasvae.files import checked_path
 from kerasvae.serving.fields import BundleError
 from kerasvae.serving.images import LARGEST_PIXEL_LIMIT, PIXEL_LIMIT, Preparation
@@ -278,10 +279,9 @@ class Bundle:
                 f"{external!r} lie and which no hash covers: it is not read; write the bundle anew, with all numbers "
                 "in its networks"
             )
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ImportError("kerasvae.serving needs onnxruntime: pip install onnxruntime") from error
+        require("kerasvae.serving", ["onnxruntime"], "export")
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = int(threads), 1
         # Batches differ in size, and a plan of memory is kept for each size.

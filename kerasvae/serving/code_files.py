@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import importlib.util
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from kerasvae.extras import require
 
 FORMATS = (".csv", ".npz", ".parquet")
 
@@ -54,10 +55,8 @@ def check_ending(path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise ValueError(f"out must end in {', '.join(FORMATS)}, got {str(path)!r}")
-    if suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ImportError(
-            "out: .parquet needs pyarrow, which is not installed: pip install pyarrow, or name a .csv or .npz"
-        )
+    if suffix == ".parquet":
+        require("out: .parquet (unlike .csv and .npz)", ["pyarrow"])
 
 
 def check_columns(path: Path, latent_names: tuple[str, ...], logvar: bool) -> None:

@@ -14,7 +14,7 @@ from serving.photos import check_troubles, noise, outside, readable, rows_of
 from serving.small_bundles import Linear, write_bundle
 
 from kerasvae.datasets import FromFolder
-from kerasvae.serving import Bundle, ImageError, code_files, encode_files, unfinished_codes
+from kerasvae.serving import Bundle, ImageError, encode_files, unfinished_codes
 from kerasvae.serving.encode_files import image_files_of
 
 pytest.importorskip("onnx")
@@ -230,11 +230,8 @@ def test_no_room_on_the_disk_is_told_before_the_work(encode, monkeypatch, tmp_pa
 
 
 def test_parquet_without_pyarrow(encode, monkeypatch):
-    find_spec = code_files.importlib.util.find_spec
-    monkeypatch.setattr(
-        code_files.importlib.util, "find_spec", lambda name: None if name == "pyarrow" else find_spec(name)
-    )
-    with pytest.raises(ImportError, match=r"out: .parquet needs pyarrow, which is not installed"):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"out: .parquet .* needs pyarrow, which is not installed: pip install py"):
         encode("codes.parquet", files=["nowhere.png"])
 
 

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 
 from kerasvae import files
 from kerasvae.analysis import tables
+from kerasvae.extras import require
 
 # What stands for a number that is missing or undefined.
 DASH = "–"
@@ -181,6 +182,7 @@ class Frame:
 
     def to_pandas(self):
         """The table as a pandas DataFrame; ImportError where pandas is not installed."""
+        require("to_pandas", ["pandas"])
         import pandas
 
         return pandas.DataFrame(self._columns)
