@@ -8,12 +8,13 @@ from pathlib import Path
 
 from kerasvae_command.options import flag, listed, run_folder
 
-FORMATS = ("onnx", "tf_saved_model")
+# Keras's names of the formats, and how a path of each ends.
+SUFFIXES = {"tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite", "torch": ".pt2"}
+FORMATS = tuple(SUFFIXES)
 BUNDLE = "bundle"
-BUNDLE_FORMATS = ("onnx", "saved_model", "tflite")
 # Options of --format bundle alone, with their defaults.
 ONLY_OF_BUNDLES = {
-    "formats": BUNDLE_FORMATS,
+    "formats": ("tf_saved_model", "onnx", "litert"),
     "name": None,
     "bundle_version": "1",
     "description": "",
@@ -33,15 +34,28 @@ def add(commands) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("folder", type=run_folder, help="of the run")
-    parser.add_argument("--format", required=True, choices=(*FORMATS, BUNDLE))
     parser.add_argument(
-        "--out", type=Path, metavar="PATH", help="default encoder.onnx, encoder or bundle in the run's folder"
+        "--format",
+        required=True,
+        choices=(*FORMATS, BUNDLE),
+        help="TensorFlow writes tf_saved_model, onnx and litert, JAX tf_saved_model, Torch torch",
     )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="default in the run's folder: encoder, encoder.onnx, encoder.tflite, encoder.pt2 or bundle",
+    )
+    parser.add_argument("--force", action="store_true", help="replace an earlier export there")
     bundles = parser.add_argument_group("of a bundle alone")
     # Absent where they are not given, so that it is known whether they were.
     absent = {"default": argparse.SUPPRESS}
     bundles.add_argument(
-        "--formats", nargs="+", choices=BUNDLE_FORMATS, help="default all; onnx is what serving needs", **absent
+        "--formats",
+        nargs="+",
+        choices=FORMATS,
+        help=f"default {' '.join(ONLY_OF_BUNDLES['formats'])}; onnx is what serving needs",
+        **absent,
     )
     bundles.add_argument(
         "--name", type=name, metavar="NAME", help="that servers show (default the name of the run's folder)", **absent
@@ -76,9 +90,11 @@ def check(values: dict) -> dict:
             if option in values:
                 shown = "--no-data" if option == "with_data" else flag(option)
                 raise ValueError(f"{shown} is only for --format {BUNDLE}, not {listed([format])}")
-        out = folder / ("encoder.onnx" if format == "onnx" else "encoder") if out is None else out
-        if format == "onnx" and out.suffix != ".onnx":
-            raise ValueError(f"--out must end in .onnx for --format onnx, got {str(out)!r}")
+        suffix = SUFFIXES[format]
+        out = folder / f"encoder{suffix}" if out is None else out
+        if suffix and out.suffix != suffix:
+            raise ValueError(f"--out must end in {suffix} for --format {format}, got {str(out)!r}")
+        check_place(out, values["force"])
         return {**values, "out": out}
     values = {**ONLY_OF_BUNDLES, **values, "out": folder / "bundle" if out is None else out}
     if values["name"] is None:
@@ -88,7 +104,14 @@ def check(values: dict) -> dict:
                 f"--name must be given, as the run's folder is called {values['name']!r}, and servers take names of 1 "
                 "to 100 of the characters A-Z a-z 0-9 . _ -, the first no dot"
             )
+    check_place(values["out"], values["force"])
     return values
+
+
+def check_place(out: Path, force: bool) -> None:
+    """Before Keras and the model are loaded; what may be replaced is known to the export itself."""
+    if not force and (any(out.iterdir()) if out.is_dir() else out.exists()):
+        raise FileExistsError(f"--out: there is something at {str(out)!r} already; name another place, or give --force")
 
 
 def run(values: dict) -> None:

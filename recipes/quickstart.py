@@ -117,10 +117,10 @@ def main():
         kv.plots.latent_traversals(model, IMAGES[[27, *range(64)]], stretch=True, path=out / f"{name}_traversals.png")
         kv.plots.kl_bars(model, IMAGES, path=out / f"{name}_kl.png")
     # Only what the extra `export` brings can write the others.
-    formats = kv.export.BUNDLE_FORMATS if importlib.util.find_spec("tf2onnx") else ("saved_model",)
+    formats = ("tf_saved_model", "onnx", "litert") if importlib.util.find_spec("tf2onnx") else ("tf_saved_model",)
     kv.export.bundle(
         models["boxblur"], out / "bundle", DATA, formats=formats, name="quickstart", images=IMAGES[:4],
-        scores={name: scores["boxblur"][name] for name in ("mig", "dci")},
+        scores={name: scores["boxblur"][name] for name in ("mig", "dci")}, overwrite=True,
     )  # fmt: skip
     kv.files.write_json(out / "scores.json", scores)
     show(console, scores, out, seed)

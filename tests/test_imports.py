@@ -55,7 +55,7 @@ ALLOWED = {
     # serving to verify what was written; plots, in functions, for the model card
     "export": (
         "datasets extras files math metrics models plots serving".split(),
-        "keras numpy rich scipy tensorflow onnxruntime tf2onnx ai_edge_litert".split(),
+        "keras numpy rich scipy tensorflow onnx onnxruntime tf2onnx ai_edge_litert".split(),
     ),
     "report": (["analysis", "files", "metrics", "plots"], ["matplotlib", "numpy", "rich", "PIL"]),
     "serving": (
@@ -74,6 +74,8 @@ BACKEND_FILES = {
     "datasets/pipelines.py": ("tensorflow", "functions"),
     "datasets/prepared.py": ("tensorflow", "functions"),
     "export/artefacts.py": ("tensorflow", "functions"),
+    "export/onnx_file.py": ("tensorflow", "functions"),
+    "export/torch_program.py": ("torch", "functions"),
     "models/train_step/stacked.py": ("jax", "anywhere"),
 }
 # Documented names of keras.backend; the rest is internal.

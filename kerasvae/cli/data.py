@@ -114,7 +114,7 @@ def naming_options(names: dict):
             if found and found[1] in names:
                 option = names[found[1]].replace("_", "-")
                 text = f"--{option}{text[found.end() :]}"
-            error.args = (text.replace("on_error='skip'", "--on-error skip"),)
+            error.args = (text.replace("on_error='skip'", "--on-error skip").replace("overwrite=True", "--force"),)
         raise
 
 

@@ -8,13 +8,15 @@ from kerasvae import export as exporting
 from kerasvae import files, runs
 from kerasvae.cli.data import build_data, naming_options
 
+_OPTIONS = {"path": "out", "format": "format", "formats": "formats"}
 
-def export(*, folder, format: str, out) -> Path:
+
+def export(*, folder, format: str, out, force: bool = False) -> Path:
     """Export the encoder of a run, and say where it is.
 
     Args:
         folder: of the run. Of an unfinished one the last checkpoint is exported.
-        format, out: as `format` and `path` of `kerasvae.export.encoder`.
+        format, out, force: as `format`, `path` and `overwrite` of `kerasvae.export.encoder`.
 
     Returns:
         The path.
@@ -24,17 +26,20 @@ def export(*, folder, format: str, out) -> Path:
         ValueError, ImportError, RuntimeError, OSError: as `kerasvae.export.encoder`.
     """
     model = runs.load_model(folder)
-    path = exporting.encoder(model, out, format)
+    with naming_options(_OPTIONS):
+        path = exporting.encoder(model, out, format, overwrite=force)
     print(f"exported {path}, described in {path}.json")
     return path
 
 
-def export_bundle(*, folder, out, formats, name: str, version: str, description: str, with_data: bool) -> Path:
+def export_bundle(
+    *, folder, out, formats, name: str, version: str, description: str, with_data: bool, force: bool = False
+) -> Path:
     """Write a bundle of a run, and say where it is.
 
     Args:
         folder: of the run. Of an unfinished one the last checkpoint is taken.
-        out: as `path` of `kerasvae.export.bundle`.
+        out, force: as `path` and `overwrite` of `kerasvae.export.bundle`.
         formats, name, version, description: as there. The scores are those that `kerasvae score` wrote to the run's
             folder, if they are of the model's step.
         with_data: whether statistics are taken over the run's data set.
@@ -54,9 +59,17 @@ def export_bundle(*, folder, out, formats, name: str, version: str, description:
     model = runs.load_model(folder)
     data = build_data(settings) if with_data else None
     scores = _scores(Path(folder) / "scores.json", int(model.step.numpy()))
-    with naming_options({"path": "out"}):
+    with naming_options(_OPTIONS):
         path = exporting.bundle(
-            model, out, data, formats=formats, name=name, version=version, description=description, scores=scores
+            model,
+            out,
+            data,
+            formats=formats,
+            name=name,
+            version=version,
+            description=description,
+            scores=scores,
+            overwrite=force,
         )
     print(f"exported {path}, described in {path / 'README.md'}")
     return path

@@ -1,6 +1,7 @@
 """Export of trained models for serving: an encoder as one artefact, or a bundle with all that serving takes."""
 
-from kerasvae.export.bundle_export import BUNDLE_FORMATS, bundle
-from kerasvae.export.encoder_export import FORMATS, encoder, run
+from kerasvae.export.artefacts import FORMATS
+from kerasvae.export.bundle_export import bundle
+from kerasvae.export.encoder_export import encoder, run
 
-__all__ = ["BUNDLE_FORMATS", "FORMATS", "bundle", "encoder", "run"]
+__all__ = ["FORMATS", "bundle", "encoder", "run"]

@@ -11,18 +11,36 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerasvae.export.onnx_file import write_onnx
+from kerasvae.export.torch_program import run_torch, write_torch
 from kerasvae.extras import require
 from kerasvae.models.images import center_and_scale, standardize
 
+_LESS_THAN_FLOAT32 = ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16")
+# Keras's names for them, and how a path of each ends.
+SUFFIXES = {"tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite", "torch": ".pt2"}
+FORMATS = tuple(SUFFIXES)
 SAVED_MODEL_SIGNATURES = {"encode": "serving_default", "decode": "decode"}
 # What each format needs beside Keras: to be written, and to be run when it is compared with the model.
 _PACKAGES = {
     "onnx": ("onnx", "tf2onnx", "onnxruntime"),
     "tf_saved_model": ("tensorflow",),
-    "saved_model": ("tensorflow",),
-    "tflite": ("tensorflow",),
+    "litert": ("tensorflow",),
+    "torch": ("torch",),
 }
-_VERSIONED = ("kerasvae", "keras", "numpy", "tensorflow", "jax", "tf2onnx", "onnx", "onnxruntime")
+_ONLY_TO_WRITE = ("onnx", "tf2onnx")
+_WRITTEN_FROM = {
+    "tensorflow": ("tf_saved_model", "onnx", "litert"),
+    "jax": ("tf_saved_model",),
+    "torch": ("torch",),
+}
+_VERSIONED = ("kerasvae", "keras", "numpy", "tensorflow", "jax", "torch", "tf2onnx", "onnx", "onnxruntime")
+
+
+def check_format(argument: str, format) -> None:
+    """ValueError naming `argument` unless it is one of the formats."""
+    if not isinstance(format, str) or format not in FORMATS:
+        raise ValueError(f"{argument} must be one of {', '.join(FORMATS)}, got {format!r}")
 
 
 def check_can_write(argument: str, format: str) -> None:
@@ -33,12 +51,29 @@ def check_can_write(argument: str, format: str) -> None:
         ImportError: naming all that is missing, and a command that brings it.
     """
     backend = keras.config.backend()
-    if backend == "torch" or (backend != "tensorflow" and format not in ("tf_saved_model", "saved_model")):
+    if format not in _WRITTEN_FROM[backend]:
+        other = "torch" if format == "torch" else "tensorflow"
         raise ValueError(
-            f"{argument} {format!r} cannot be written from the {backend} backend: save the model as .keras, load it "
-            "under KERAS_BACKEND=tensorflow and export it there"
+            f"{argument} {format!r} cannot be written from the {backend} backend, which writes "
+            f"{', '.join(_WRITTEN_FROM[backend])}: save the model as .keras, load it under KERAS_BACKEND={other} and "
+            "export it there"
         )
     require(f"{argument} {format!r}", _PACKAGES[format], "export" if format == "onnx" else None)
+
+
+def check_can_run(argument: str, format: str) -> None:
+    """Unless what runs the format is there; ImportError as of `check_can_write`."""
+    require(f"{argument} {format!r}", [package for package in _PACKAGES[format] if package not in _ONLY_TO_WRITE])
+
+
+def formats_of_backend() -> tuple[str, ...]:
+    """The formats that this backend writes with what is installed."""
+    found = []
+    for format in _WRITTEN_FROM[keras.config.backend()]:
+        with contextlib.suppress(ImportError):
+            check_can_write("format", format)
+            found.append(format)
+    return tuple(found)
 
 
 def versions() -> dict[str, str]:
@@ -50,20 +85,38 @@ def versions() -> dict[str, str]:
     return found
 
 
-def float32_copy(network) -> keras.Model:
-    """The network with the same weights, computing in float32: ONNX runtimes lack kernels for bfloat16."""
+def in_float32(network) -> keras.Model:
+    """The network, or where it computes in less a copy in float32: ONNX runtimes lack kernels for bfloat16."""
+    if _in_float32(network):
+        return network
 
     def copy(layer):
-        config = layer.get_config()
-        return type(layer).from_config({**config, "dtype": "float32"} if "dtype" in config else config)
+        if isinstance(layer, layers.Lambda):
+            # Its configuration holds bytecode, which Keras does not run unless it is asked to.
+            return layers.Lambda(layer.function, mask=layer.mask, arguments=layer.arguments, name=layer.name)
+        return type(layer).from_config(_config_in_float32(layer.get_config()))
 
     copied = keras.models.clone_model(network, clone_function=copy, recursive=True)
     copied.set_weights(network.get_weights())
     return copied
 
 
+def _config_in_float32(config):
+    """A layer's configuration with float32 for every precision, also those of layers within."""
+    if isinstance(config, list | tuple):
+        return type(config)(map(_config_in_float32, config))
+    if not isinstance(config, dict):
+        return config
+    config = {key: _config_in_float32(value) for key, value in config.items()}
+    policy = config.get("dtype")
+    if isinstance(policy, dict):
+        policy = policy.get("config", {}).get("name")
+    return {**config, "dtype": "float32"} if policy in _LESS_THAN_FLOAT32 else config
+
+
 def _in_float32(network) -> bool:
-    return all(layer.compute_dtype == "float32" for layer in network.layers)
+    # Also within layers, which no public name lists.
+    return all(layer.compute_dtype not in _LESS_THAN_FLOAT32 for layer in network._flatten_layers())
 
 
 def expected_codes(model, network, images) -> dict[str, np.ndarray]:
@@ -71,7 +124,7 @@ def expected_codes(model, network, images) -> dict[str, np.ndarray]:
 
     Args:
         model: the model.
-        network: `float32_copy` of its encoder, which takes its place where that computes in another precision.
+        network: `in_float32` of its encoder, which takes its place where that computes in another precision.
         images: uint8 (n, height, width, channels).
     """
     if _in_float32(model.encoder):
@@ -86,7 +139,7 @@ def expected_pixels(model, network, latents) -> dict[str, np.ndarray]:
 
     Args:
         model: the model.
-        network: `float32_copy` of its decoder, used as in `expected_codes`.
+        network: `in_float32` of its decoder, used as in `expected_codes`.
         latents: float32 (n, latents).
     """
     if _in_float32(model.decoder):
@@ -105,7 +158,8 @@ def encoder_from_pixels(model, network, input_dtype: str) -> keras.Model:
     center, scale = center_and_scale(model.pixel_mean, model.pixel_std)
     centered = layers.Rescaling(1.0, (-center).tolist(), dtype="float32", name="center")(image)
     standardized = layers.Rescaling(scale.tolist(), dtype="float32", name="scale")(centered)
-    outputs = network(standardized)
+    # Recorded in the graph: some layers (RandomFlip) take a call that does not say so for one in training.
+    outputs = network(standardized, training=False)
     heads = {name: layers.Identity(dtype="float32", name=name)(outputs[name]) for name in ("mean", "logvar")}
     servable = keras.Model({"image": image}, heads, name="encoder")
     # Keras exports to ONNX only what has been called.
@@ -116,7 +170,7 @@ def encoder_from_pixels(model, network, input_dtype: str) -> keras.Model:
 def decoder_to_pixels(model, network) -> keras.Model:
     """A functional model from `latents` to `image`, pixels 0..255: clipped, not rounded."""
     latents = layers.Input((model.latents,), dtype="float32", name="latents")
-    image = network(latents)
+    image = network(latents, training=False)
     if hasattr(model.reconstruction, "expected_image"):
         image = _ExpectedImage(model.reconstruction, dtype="float32", name="expected_image")(image)
     scale, offset = (255.0 * np.asarray(constant, "float64") for constant in (model.pixel_std, model.pixel_mean))
@@ -142,9 +196,14 @@ class _ExpectedImage(layers.Layer):
 
 
 def write_network(network, path, format: str) -> None:
-    """Write one network; `format` is as for `keras.Model.export`, and `path` has the suffix that it asks for."""
+    """Write one network in one of `FORMATS` to a path with its suffix."""
     with _quiet():
-        network.export(path, format=format, verbose=False)
+        if format == "onnx":
+            write_onnx(network, path)
+        elif format == "torch":
+            write_torch(network, path)
+        else:
+            network.export(path, format=format, verbose=False)
 
 
 def write_saved_model(encoder, decoder, path) -> None:
@@ -188,7 +247,7 @@ def run_saved_model(path, inputs: dict, signature: str = "serving_default") -> d
     return {name: value.numpy() for name, value in loaded.signatures[signature](**inputs).items()}
 
 
-def run_tflite(path, inputs: dict) -> dict[str, np.ndarray]:
+def run_litert(path, inputs: dict) -> dict[str, np.ndarray]:
     """Outputs by name of a LiteRT (TensorFlow Lite) file for inputs by name, any batch size."""
     with _quiet():
         try:
@@ -199,6 +258,14 @@ def run_tflite(path, inputs: dict) -> dict[str, np.ndarray]:
 
             Interpreter = tf.lite.Interpreter  # noqa: N806
         return dict(Interpreter(os.fspath(path)).get_signature_runner()(**inputs))
+
+
+def _run_torch(path, inputs: dict) -> dict[str, np.ndarray]:
+    with _quiet():
+        return run_torch(path, inputs)
+
+
+RUNNERS = {"tf_saved_model": run_saved_model, "onnx": run_onnx, "litert": run_litert, "torch": _run_torch}
 
 
 def largest_difference(artefact: str, outputs: dict, expected: dict, tolerance: float) -> float:
@@ -222,3 +289,9 @@ def largest_difference(artefact: str, outputs: dict, expected: dict, tolerance: 
             raise RuntimeError(f"{artefact} does not reproduce the model: {name} differs by {difference:.3g}")
         largest = max(largest, difference)
     return largest
+
+
+def first_line(error: Exception) -> str:
+    """What a library's error says, in short."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return f"{type(error).__name__}: {next((line for line in lines if line), '')[:200]}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +19,31 @@ from kerasvae.datasets import FromArrays
 from kerasvae.datasets.ground_truth import GroundTruthData
 from kerasvae.export import model_card
 from kerasvae.export.artefacts import (
+    FORMATS,
+    RUNNERS,
     SAVED_MODEL_SIGNATURES,
+    SUFFIXES,
     check_can_write,
+    check_format,
     decoder_to_pixels,
     encoder_from_pixels,
     expected_codes,
     expected_pixels,
-    float32_copy,
+    in_float32,
     largest_difference,
-    run_onnx,
     run_saved_model,
-    run_tflite,
     versions,
     write_network,
     write_saved_model,
 )
 from kerasvae.export.bundle_description import description_of_data, description_of_model, interface
 from kerasvae.export.bundle_folder import check_name, check_place, stated_files, verify, write_manifest
+from kerasvae.export.diagnosis import diagnosing
 from kerasvae.export.encoder_export import (
     check_model,
+    check_tolerance,
+    check_truth,
+    checked_path,
     checked_test_images,
     description_of_test,
     encoded,
@@ -44,9 +51,8 @@ from kerasvae.export.encoder_export import (
 from kerasvae.export.latent_summary import RANGE_QUANTILES, empty_summary, latent_summary
 from kerasvae.serving.manifest import DECODER, ENCODER, FORMAT, FORMAT_VERSION
 
-BUNDLE_FORMATS = ("onnx", "saved_model", "tflite")
-SAVED_MODEL, TFLITE = "saved_model", "encoder.tflite"
-_BATCH, _MOST_TEST_IMAGES, _LARGEST_TOLERANCE = 256, 16, 0.01
+SAVED_MODEL = "tf_saved_model"
+_BATCH, _MOST_TEST_IMAGES = 256, 16
 
 
 def bundle(
@@ -54,7 +60,7 @@ def bundle(
     path,
     data=None,
     *,
-    formats=BUNDLE_FORMATS,
+    formats=("tf_saved_model", "onnx", "litert"),
     name: str | None = None,
     version: str = "1",
     description: str = "",
@@ -64,29 +70,31 @@ def bundle(
     seed: int = 0,
     tolerance: float = 1e-4,
     progress: bool = True,
+    overwrite: bool = False,
 ) -> Path:
     """Write a bundle: a folder that `kerasvae.serving` opens without Keras, and that says what the model is.
 
     It holds `encoder.onnx` (input `image`, uint8 pixels; outputs `mean` and `logvar`) and `decoder.onnx` (input
-    `latents`; output `image`, float32 pixels 0..255, clipped, not rounded), `saved_model` with both as the signatures
-    `serving_default` and `decode`, `encoder.tflite`, the model card `README.md` with its pictures, and `bundle.json`:
+    `latents`; output `image`, float32 pixels 0..255, clipped, not rounded), `tf_saved_model` with both as the
+    signatures `serving_default` and `decode`, `encoder.tflite` (from Torch: `encoder.pt2` and `decoder.pt2` in place of
+    all these), the model card `README.md` with its pictures, and `bundle.json`:
     shapes, preprocessing, for each latent its KL, range and the factor that it tracks, scores, objective, loss, β in
     both forms, versions, hashes of all files, and test vectors. `bundle.json.sha256` is its own hash, as `sha256sum`
     writes it: after a change by hand, of the name or version say, `sha256sum bundle.json > bundle.json.sha256` renews
     it. All compute in float32 and take any batch size.
 
     All is written to a temporary folder, each artefact is compared with the model, the whole is opened and tested in a
-    process without Keras, and only then does it take the place of what was at `path`.
+    process without Keras, and only then does it appear at `path`.
 
     Args:
         model: a trained model of this package, of images with 1 or 3 channels.
-        path: of the folder. An earlier bundle there is replaced as a whole; any other folder is not.
+        path: of the folder: a new one, or an empty one.
         data: what the statistics of the latents and the pictures are of: a ground-truth data set, with or without
             factors, or uint8 images (n, height, width, channels). None (default): the bundle states none, and encodes
             without telling which codes are unusual. Of a `FromFolder`, how its files were brought to size is stated
             and done alike in serving.
-        formats: any of "onnx" (which `kerasvae.serving` needs), "saved_model" and "tflite"; default all. JAX writes
-            "saved_model" alone and Torch none: save the model as `.keras` and load it under TensorFlow.
+        formats: any of "tf_saved_model", "onnx" (which `kerasvae.serving` needs), "litert" and "torch", as for
+            `encoder`. Default: the three that TensorFlow writes.
         name: that servers show, 1 to 100 of A-Z a-z 0-9 . _ - and no dot first. Default: the folder's.
         version: of the same form. Default "1".
         description: of the model, for people, any text. Default: empty.
@@ -100,6 +108,7 @@ def bundle(
         tolerance: largest difference allowed between artefact and model, relative to 1 + the largest output (pixels
             0..255 of the decoder), above 0 and at most 0.01. Kept for the reader's test.
         progress: show what is being done when stderr is a terminal. Default True.
+        overwrite: whether an earlier bundle at `path` is replaced, as a whole. Any other folder never is.
 
     Returns:
         The path.
@@ -107,8 +116,9 @@ def bundle(
     Raises:
         ValueError: for an argument not allowed, or a backend that cannot write a format.
         ImportError: when a format's packages are missing, all of which it names.
-        RuntimeError: when an artefact does not reproduce the model, or the bundle does not pass its test; it is not
-            kept.
+        FileExistsError: when there is something at `path`.
+        RuntimeError: when a format cannot hold a network or does not reproduce it, as of `encoder`, or the bundle does
+            not pass its test. Nothing is kept.
         OSError: when `path` cannot be written.
 
     Example:
@@ -118,18 +128,22 @@ def bundle(
     codes = kv.serving.Bundle("bundles/squares").encode(images)
     ```
     """
-    path = Path(path).absolute()
+    check_model(model)
+    path = checked_path(path).absolute()
     name = check_name("name (default the folder's)", path.name) if name is None else check_name("name", name)
     check_name("version", version)
-    formats = _check_arguments(model, formats, description, samples, seed, tolerance)
+    formats = _check_arguments(model, formats, description, samples, seed)
+    check_tolerance(tolerance)
+    for argument, value in (("overwrite", overwrite), ("progress", progress)):
+        check_truth(argument, value)
     scores = _checked_scores(scores)
     data = _checked_data(model, data)
     indices = None if data is None else _sample(len(data), samples, seed)
     if images is None and data is not None:
         images = data.images(indices[np.unique(np.linspace(0, len(indices) - 1, 4).round().astype(int))])
     images = checked_test_images(model, images, _MOST_TEST_IMAGES)
-    check_place(path)
-    encoder, decoder = float32_copy(model.encoder), float32_copy(model.decoder)
+    check_place(path, overwrite)
+    encoder, decoder = in_float32(model.encoder), in_float32(model.decoder)
 
     with files.replacing(path) as folder, _Stages(progress, len(formats) + 3) as stage:
         folder.mkdir()
@@ -171,37 +185,41 @@ def bundle(
         write_manifest(folder, manifest)
         stage("Testing the bundle without Keras")
         verify(folder)
+        # Another process may have been quicker.
+        check_place(path, overwrite)
     return path
 
 
-def _write_onnx(folder, networks, images, codes, pixels, tolerance) -> dict[str, float]:
+def _write_files(folder, networks, images, codes, pixels, tolerance, format, names) -> dict[str, float]:
+    """Write a file for each network that the names are of, encoder first; the largest difference of each."""
     differences = {}
     inputs = {"image": images}, {"latents": codes["mean"]}
-    for file, network, given, expected in zip((ENCODER, DECODER), networks, inputs, (codes, pixels), strict=True):
-        write_network(network, folder / file, "onnx")
-        differences[file] = _difference(file, lambda x, at=folder / file: run_onnx(at, x), given, expected, tolerance)
+    for name, network, given, expected in zip(names, networks, inputs, (codes, pixels), strict=False):
+        file = f"{name}{SUFFIXES[format]}"
+        with diagnosing(file, format, [(network, given)], tolerance):
+            write_network(network, folder / file, format)
+            run = functools.partial(RUNNERS[format], folder / file)
+            differences[file] = _difference(file, run, given, expected, tolerance)
     return differences
 
 
 def _write_saved_model(folder, networks, images, codes, pixels, tolerance) -> dict[str, float]:
     place, differences = folder / SAVED_MODEL, {}
-    write_saved_model(*networks, place)
-    for signature, given, expected in zip(
-        SAVED_MODEL_SIGNATURES.values(), ({"image": images}, {"latents": codes["mean"]}), (codes, pixels), strict=True
-    ):
-        artefact = f"{SAVED_MODEL}/{signature}"
-        differences[artefact] = _difference(
-            artefact, lambda x, signature=signature: run_saved_model(place, x, signature), given, expected, tolerance
-        )
+    inputs = {"image": images}, {"latents": codes["mean"]}
+    with diagnosing(SAVED_MODEL, SAVED_MODEL, list(zip(networks, inputs, strict=True)), tolerance):
+        write_saved_model(*networks, place)
+        for signature, given, expected in zip(SAVED_MODEL_SIGNATURES.values(), inputs, (codes, pixels), strict=True):
+            run, name = functools.partial(run_saved_model, place, signature=signature), f"{SAVED_MODEL}/{signature}"
+            differences[name] = _difference(name, run, given, expected, tolerance)
     return differences
 
 
-def _write_tflite(folder, networks, images, codes, pixels, tolerance) -> dict[str, float]:
-    write_network(networks[0], folder / TFLITE, "litert")
-    return {TFLITE: _difference(TFLITE, lambda x: run_tflite(folder / TFLITE, x), {"image": images}, codes, tolerance)}
-
-
-_WRITERS = {"onnx": _write_onnx, "saved_model": _write_saved_model, "tflite": _write_tflite}
+_WRITERS = {
+    "tf_saved_model": _write_saved_model,
+    "onnx": functools.partial(_write_files, format="onnx", names=(Path(ENCODER).stem, Path(DECODER).stem)),
+    "litert": functools.partial(_write_files, format="litert", names=("encoder",)),
+    "torch": functools.partial(_write_files, format="torch", names=("encoder", "decoder")),
+}
 
 
 def _difference(artefact: str, run, inputs: dict, expected: dict, tolerance: float) -> float:
@@ -240,28 +258,26 @@ def _sample(count: int, samples: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(count, size=samples, replace=False))
 
 
-def _check_arguments(model, formats, description, samples, seed, tolerance) -> tuple[str, ...]:
+def _check_arguments(model, formats, description, samples, seed) -> tuple[str, ...]:
     """The formats in their order; see `bundle` for what is raised."""
-    check_model(model)
     if model.image_shape[-1] not in (1, 3):
         raise ValueError(
             f"model: a bundle serves images of 1 channel (grey) or 3 (RGB), the model's have {model.image_shape[-1]}; "
             "kerasvae.export.encoder takes any"
         )
-    if isinstance(formats, str) or not formats or not set(formats) <= set(BUNDLE_FORMATS):
-        raise ValueError(f"formats must be a list of any of {', '.join(BUNDLE_FORMATS)}, got {formats!r}")
+    if isinstance(formats, str) or not isinstance(formats, Iterable):
+        raise ValueError(f"formats must be a list of any of {', '.join(FORMATS)}, got {formats!r}")
+    formats = list(formats)
+    for format in formats:
+        check_format("formats", format)
+    if not formats:
+        raise ValueError(f"formats must be a list of any of {', '.join(FORMATS)}, got []")
     if not isinstance(description, str) or len(description) > 100_000:
         raise ValueError(f"description must be text of at most 100 000 characters, got {str(description)[:50]!r}")
     for argument, value, least in (("samples", samples, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
             raise ValueError(f"{argument} must be an integer, at least {least}, got {value!r}")
-    if (
-        isinstance(tolerance, bool)
-        or not isinstance(tolerance, numbers.Real)
-        or not 0 < tolerance <= _LARGEST_TOLERANCE
-    ):
-        raise ValueError(f"tolerance must be a number above 0 and at most {_LARGEST_TOLERANCE}, got {tolerance!r}")
-    formats = tuple(format for format in BUNDLE_FORMATS if format in formats)
+    formats = tuple(format for format in FORMATS if format in formats)
     for format in formats:
         check_can_write("formats:", format)
     return formats

@@ -21,11 +21,11 @@ def check_name(argument: str, value) -> str:
     return value
 
 
-def check_place(path: Path) -> None:
-    """Unless a bundle may be written there: a new or empty folder, or a bundle and nothing else.
+def check_place(path: Path, overwrite: bool) -> None:
+    """Unless a bundle may be written there: a new or empty folder, or to overwrite it, a bundle and nothing else.
 
     Raises:
-        ValueError: for a file, or a folder that holds anything else.
+        FileExistsError: for a file, a folder that holds anything else, or a bundle that is not to be overwritten.
         OSError: when it cannot be written.
     """
     if path.is_dir() and any(path.iterdir()):
@@ -37,12 +37,17 @@ def check_place(path: Path) -> None:
         others = sorted(set(_names(path)) - known)
         if others or not known:
             shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-            raise ValueError(
+            raise FileExistsError(
                 f"path must be a new folder or that of an earlier bundle, got {str(path)!r}, which holds other files: "
                 f"{shown}"
             )
+        if not overwrite:
+            raise FileExistsError(
+                f"path: there is a bundle at {str(path)!r} already; name another place, or pass overwrite=True to "
+                "replace it"
+            )
     elif path.exists() and not path.is_dir():
-        raise ValueError(f"path must be a folder, got the file {str(path)!r}")
+        raise FileExistsError(f"path must be a folder, got the file {str(path)!r}")
     files.check_writable(path)
 
 

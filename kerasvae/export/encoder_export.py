@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import base64
+import numbers
+import os
 from pathlib import Path
 
 import numpy as np
 
 from kerasvae import files
 from kerasvae.export.artefacts import (
+    RUNNERS,
+    SUFFIXES,
+    check_can_run,
     check_can_write,
+    check_format,
     encoder_from_pixels,
     expected_codes,
-    float32_copy,
+    first_line,
+    in_float32,
     largest_difference,
-    run_onnx,
-    run_saved_model,
     versions,
     write_network,
 )
+from kerasvae.export.diagnosis import diagnosing
 from kerasvae.models.vae import VAE
 
-FORMATS = ("tf_saved_model", "onnx")
+LARGEST_TOLERANCE = 0.01
 
 
 def encoder(
@@ -32,6 +38,7 @@ def encoder(
     input_dtype: str = "uint8",
     images=None,
     tolerance: float = 1e-4,
+    overwrite: bool = False,
 ) -> Path:
     """Write a model's encoder for serving: raw images in, `mean` and `logvar` out, any batch size.
 
@@ -43,13 +50,16 @@ def encoder(
     Args:
         model: a trained model of this package. Its constants (`model.pixel_mean`, `model.pixel_std`) are what `fit`
             learnt from the pipeline, or what it was made with.
-        path: of the artefact: a folder for "tf_saved_model" (signature `serving_default`), a file for "onnx" (ending
-            in .onnx). An earlier artefact is replaced; a folder that holds anything else is not.
-        format: "tf_saved_model" or "onnx". From Torch and, for ONNX, from JAX: save the model as `.keras`, load it
-            under TensorFlow and export there.
+        path: of the artefact: a folder for "tf_saved_model" (signature `serving_default`), a file for the others,
+            ending in .onnx for "onnx", .tflite for "litert" and .pt2 for "torch".
+        format: Keras's names: "tf_saved_model", "onnx" or "litert" (TensorFlow Lite's), which TensorFlow writes; JAX
+            writes "tf_saved_model" alone, and Torch "torch" alone (an ExportedProgram). For another, save the model as
+            `.keras`, load it under that backend and export there.
         input_dtype: "uint8", or "float32" for clients whose pixels 0..255 are floats.
         images: uint8 test images (n, height, width, channels) for the check; default, 4 images of random pixels.
-        tolerance: largest difference allowed between artefact and model, relative to 1 + the largest output.
+        tolerance: largest difference allowed between artefact and model, relative to 1 + the largest output; above 0
+            and at most 0.01.
+        overwrite: whether an earlier artefact at `path` is replaced. A folder that holds anything else never is.
 
     Returns:
         The path.
@@ -57,8 +67,10 @@ def encoder(
     Raises:
         ValueError: for another format, model or path suffix, a backend that cannot write the format, or images that do
             not fit.
+        FileExistsError: when there is something at `path` or `<path>.json`.
         ImportError: when the format's packages are missing, all of which it names.
-        RuntimeError: when the artefact does not reproduce the model; it is not kept.
+        RuntimeError: when the format cannot hold the encoder, or the artefact does not reproduce the model, naming the
+            first layer at which it fails and the formats that hold the encoder. Nothing is kept.
         OSError: when `path` cannot be written.
 
     Example:
@@ -69,18 +81,27 @@ def encoder(
     mean, = onnxruntime.InferenceSession("encoder.onnx").run(["mean"], {"image": images})
     ```
     """
-    path = Path(path)
-    _check_arguments(model, path, format, input_dtype)
+    check_model(model)
+    path = checked_path(path)
+    check_format("format", format)
+    _check_suffix(path, format)
+    if not isinstance(input_dtype, str) or input_dtype not in ("uint8", "float32"):
+        raise ValueError(f'input_dtype must be "uint8" or "float32", got {input_dtype!r}')
+    check_tolerance(tolerance)
+    check_truth("overwrite", overwrite)
+    check_can_write("format", format)
+    _check_place(path, overwrite)
     images = checked_test_images(model, images)
-    network = float32_copy(model.encoder)
+    network = in_float32(model.encoder)
     expected = expected_codes(model, network, images)
     servable = encoder_from_pixels(model, network, input_dtype)
-    description = path.with_name(path.name + ".json")
+    description = description_file(path)
     with files.replacing(description) as temporary_description, files.replacing(path) as temporary:
-        # Keras picks the file's kind by the suffix, which the temporary name must therefore keep.
-        write_network(servable, temporary, format)
-        outputs = run(temporary, images.astype(input_dtype), format)
-        largest_difference(f"the {format} artefact", outputs, expected, tolerance)
+        given, artefact = {"image": images.astype(input_dtype)}, f"the {format} artefact"
+        with diagnosing(artefact, format, [(servable, given)], tolerance):
+            # Keras asks for a suffix, which the temporary name therefore keeps.
+            write_network(servable, temporary, format)
+            largest_difference(artefact, run(temporary, given["image"], format), expected, tolerance)
         files.write_json(
             temporary_description,
             {
@@ -91,18 +112,46 @@ def encoder(
                 "test": description_of_test(images, expected),
             },
         )
+        # Another process may have been quicker.
+        _check_place(path, overwrite)
     return path
 
 
-def run(path, images, format: str = "tf_saved_model") -> dict[str, np.ndarray]:
+def run(path, images, format: str | None = None) -> dict[str, np.ndarray]:
     """Outputs of an exported encoder: `{"mean", "logvar"}`, each NumPy float32 (n, latents).
 
     Args:
         path: of the artefact.
-        images: (n, height, width, channels), pixels 0..255 in the dtype it was exported for.
-        format: "tf_saved_model" or "onnx".
+        images: (n, height, width, channels), pixels 0..255 in the dtype that it was exported for.
+        format: as for `encoder`. Default None: by the path's suffix; without one, "tf_saved_model".
+
+    Raises:
+        FileNotFoundError: when there is nothing at `path`.
+        ValueError: for another format, what is no artefact of the format, or images that it does not take.
+        ImportError: when a package that runs the format is missing.
     """
-    return (run_onnx if format == "onnx" else run_saved_model)(path, {"image": images})
+    path = checked_path(path)
+    if format is None:
+        format = next((name for name, suffix in SUFFIXES.items() if suffix and suffix == path.suffix), "tf_saved_model")
+    check_format("format", format)
+    if not path.exists():
+        raise FileNotFoundError(f"path: there is nothing at {str(path)!r}")
+    if not (path / "saved_model.pb" if format == "tf_saved_model" else path).is_file():
+        wanted = "a folder with saved_model.pb" if format == "tf_saved_model" else "a file"
+        raise ValueError(f"path must be {wanted} for the format {format}, got {str(path)!r}")
+    if not isinstance(images, np.ndarray) or images.ndim != 4:
+        found = f"of shape {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise ValueError(f"images must be an array (n, height, width, channels), got {found}")
+    check_can_run("format", format)
+    try:
+        return RUNNERS[format](path, {"image": images})
+    except OSError:
+        raise
+    except Exception as error:  # the runtimes' errors have no class in common
+        raise ValueError(
+            f"images: {str(path)!r} is no artefact of the format {format}, or takes no {images.dtype} of shape "
+            f"{images.shape} ({first_line(error)})"
+        ) from error
 
 
 def check_model(model) -> None:
@@ -152,17 +201,55 @@ def encoded(array) -> dict:
     return {"shape": list(array.shape), "base64": base64.b64encode(array.tobytes()).decode()}
 
 
-def _check_arguments(model, path: Path, format: str, input_dtype: str) -> None:
-    check_model(model)
-    if format not in FORMATS:
-        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
-    if input_dtype not in ("uint8", "float32"):
-        raise ValueError(f'input_dtype must be "uint8" or "float32", got {input_dtype!r}')
-    if format == "onnx" and path.suffix != ".onnx":
-        raise ValueError(f"path must end in .onnx for the format onnx, got {str(path)!r}")
-    if format == "tf_saved_model" and path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
-        raise ValueError(
+def check_tolerance(tolerance) -> None:
+    """ValueError unless it is a number above 0 and at most `LARGEST_TOLERANCE`."""
+    if (
+        isinstance(tolerance, bool) or not isinstance(tolerance, numbers.Real) or not 0 < tolerance <= LARGEST_TOLERANCE
+    ):
+        raise ValueError(f"tolerance must be a number above 0 and at most {LARGEST_TOLERANCE}, got {tolerance!r}")
+
+
+def check_truth(argument: str, value) -> None:
+    """ValueError naming `argument` unless it is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{argument} must be True or False, got {value!r}")
+
+
+def checked_path(path) -> Path:
+    """`path` as a Path; ValueError for what is no path."""
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise ValueError(f"path must be a path, got {path!r}")
+    return Path(path)
+
+
+def description_file(path: Path) -> Path:
+    """The file that says what an artefact is."""
+    return path.with_name(path.name + ".json")
+
+
+def _check_suffix(path: Path, format: str) -> None:
+    suffix = SUFFIXES[format]
+    if suffix and path.suffix != suffix:
+        raise ValueError(f"path must end in {suffix} for the format {format}, got {str(path)!r}")
+    if not suffix and path.suffix in SUFFIXES.values() and path.suffix:
+        raise ValueError(f"path must not end in {path.suffix} for the format {format}, got {str(path)!r}")
+
+
+def is_taken(place: Path) -> bool:
+    """Whether it is a file, or a folder that holds something."""
+    return any(place.iterdir()) if place.is_dir() else place.exists()
+
+
+def _check_place(path: Path, overwrite: bool) -> None:
+    """Unless an artefact may be written there; see `encoder` for what is raised."""
+    if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
+        raise FileExistsError(
             f"path must be a new folder or that of an earlier export, got {str(path)!r}, which holds other files"
         )
-    check_can_write("format", format)
+    taken = [place for place in (path, description_file(path)) if is_taken(place)]
+    if taken and not overwrite:
+        raise FileExistsError(
+            f"path: {' and '.join(repr(str(place)) for place in taken)} {'are' if taken[1:] else 'is'} there already; "
+            "name another, or pass overwrite=True to replace it"
+        )
     files.check_writable(path)

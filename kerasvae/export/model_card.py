@@ -229,13 +229,18 @@ def _use(manifest: dict) -> list[str]:
             'mean, logvar = session.run(["mean", "logvar"], {"image": images})    # uint8\n'
             "```"
         )
-    if "saved_model" in held:
+    if "tf_saved_model" in held:
         texts.append(
-            'With TensorFlow: `tf.saved_model.load("saved_model").signatures`, `serving_default` from `image` to '
+            'With TensorFlow: `tf.saved_model.load("tf_saved_model").signatures`, `serving_default` from `image` to '
             "`mean` and `logvar`, and `decode` from `latents` to `image`."
         )
     if "encoder.tflite" in held:
         texts.append("With LiteRT: the signature runner of `encoder.tflite`, of the same names.")
+    if "encoder.pt2" in held:
+        texts.append(
+            'With Torch: `torch.export.load("encoder.pt2").module()({"image": images})`, a dictionary of `mean` and '
+            '`logvar`; of `decoder.pt2`, from `{"latents": codes}` to `image`.'
+        )
     return texts
 
 

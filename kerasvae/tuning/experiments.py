@@ -270,7 +270,8 @@ class ExperimentRun:
         try:
             # A GPU multiplies with fewer digits than the CPU that checks the export.
             tolerance = 1e-2 if has_gpu() else 1e-4
-            export.encoder(model, folder / ENCODER, images=data.images(np.arange(4)), tolerance=tolerance)
+            images = data.images(np.arange(4))
+            export.encoder(model, folder / ENCODER, images=images, tolerance=tolerance, overwrite=True)
         except (ImportError, RuntimeError) as error:
             # The row's numbers do not depend on it.
             return f"{type(error).__name__}: {error}"

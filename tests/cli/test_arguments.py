@@ -166,6 +166,7 @@ ERRORS = [
     (["export", "{new}", "--format", "onnx"], "holds no run of `kerasvae train`"),
     (["export", "{run}"], "required: --format"),
     (["export", "{run}", "--format", "tflite"], "argument --format: invalid choice: 'tflite'"),
+    (["export", "{run}", "--format", "bundle", "--formats", "saved_model"], "argument --formats: invalid choice: 'sav"),
     (["export", "{run}", "--format", "onnx", "--out", "encoder"], "--out must end in .onnx for --format onnx"),
     (["factor-importance", "--loss", "bernoulli"], "argument --loss: invalid choice: 'bernoulli'"),
     (["factor-importance", "--blur-radius", "3"], "--blur-radius is only for --loss boxblur, not mse"),

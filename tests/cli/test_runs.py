@@ -89,11 +89,14 @@ def test_score(run, capsys):
 
 def test_export(run, capsys):
     assert kerasvae_command.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0
-    format, name = ("onnx", "encoder.onnx") if keras.config.backend() == "tensorflow" else ("tf_saved_model", "encoder")
-    if keras.config.backend() == "torch":
-        assert kerasvae_command.main(["export", str(run), "--format", format]) == 2
-        assert "cannot be written from the torch backend" in capsys.readouterr().err
-        return
+    format, name = {
+        "tensorflow": ("onnx", "encoder.onnx"),
+        "jax": ("tf_saved_model", "encoder"),
+        "torch": ("torch", "encoder.pt2"),
+    }[keras.config.backend()]
+    other = "torch" if format != "torch" else "onnx"
+    assert kerasvae_command.main(["export", str(run), "--format", other]) == 2
+    assert f"cannot be written from the {keras.config.backend()} backend" in capsys.readouterr().err
     capsys.readouterr()
     assert kerasvae_command.main(["export", str(run), "--format", format]) == 0
     assert capsys.readouterr().out == f"exported {run / name}, described in {run / name}.json\n"
@@ -102,7 +105,8 @@ def test_export(run, capsys):
     np.testing.assert_allclose(outputs["mean"], kv.runs.load_model(run).encode(images), atol=1e-5)
     # The run's own folder is no place for an export that replaces it.
     before = sorted(path.name for path in run.iterdir())
-    assert kerasvae_command.main(["export", str(run), "--format", "tf_saved_model", "--out", str(run)]) == 2
+    arguments = ["export", str(run), "--format", format if name == "encoder" else "tf_saved_model", "--out", str(run)]
+    assert kerasvae_command.main([*arguments, "--force"]) == 2
     assert sorted(path.name for path in run.iterdir()) == before
 
 

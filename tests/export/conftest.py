@@ -28,7 +28,7 @@ def written(model, tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """Bundles in which the conversions, the pictures and the test in another process are left out."""
-    monkeypatch.setattr(bundle_export, "_WRITERS", dict.fromkeys(kv.export.BUNDLE_FORMATS, lambda *arguments: {}))
+    monkeypatch.setattr(bundle_export, "_WRITERS", dict.fromkeys(kv.export.FORMATS, lambda *arguments: {}))
     monkeypatch.setattr(bundle_export, "check_can_write", lambda *arguments: None)
     monkeypatch.setattr(bundle_export, "verify", lambda folder: None)
     monkeypatch.setattr(model_card, "write", lambda folder, *arguments: (folder / "README.md").write_text("card"))

@@ -11,8 +11,9 @@ import kerasvae as kv
 from kerasvae.export import model_card
 
 BACKEND = keras.config.backend()
-FORMATS = {"tensorflow": kv.export.BUNDLE_FORMATS, "jax": ("saved_model",), "torch": ()}[BACKEND]
-if importlib.util.find_spec("tensorflow") is None:
+# What the backend writes, of what is installed.
+FORMATS = {"tensorflow": ("tf_saved_model", "onnx", "litert"), "jax": ("tf_saved_model",), "torch": ("torch",)}[BACKEND]
+if BACKEND == "jax" and importlib.util.find_spec("tensorflow") is None:
     FORMATS = ()
 SHAPE, LATENTS = (8, 8, 1), 3
 write_model_card = model_card.write  # which some tests leave out

@@ -38,7 +38,12 @@ def test_files_and_their_hashes(written):
     assert found == {"bundle.json", "bundle.json.sha256", *manifest["files"]}
     digest = hashlib.sha256((path / "bundle.json").read_bytes()).hexdigest()
     assert (path / "bundle.json.sha256").read_text() == f"{digest}  bundle.json\n"
-    held = {"onnx": {"encoder.onnx", "decoder.onnx"}, "tflite": {"encoder.tflite"}, "saved_model": {"saved_model"}}
+    held = {
+        "tf_saved_model": {"tf_saved_model"},
+        "onnx": {"encoder.onnx", "decoder.onnx"},
+        "litert": {"encoder.tflite"},
+        "torch": {"encoder.pt2", "decoder.pt2"},
+    }
     wanted = {"bundle.json", "bundle.json.sha256", "README.md", "traversals.png", "reconstructions.png", "kl.png"}
     assert {name.split("/")[0] for name in found} == wanted.union(*(held[format] for format in FORMATS))
     for name, stated in manifest["files"].items():
@@ -117,8 +122,9 @@ def test_differences_are_small_and_of_every_artefact(written):
     differences = written[1]["differences"]
     held = {
         "onnx": {"encoder.onnx", "decoder.onnx"},
-        "tflite": {"encoder.tflite"},
-        "saved_model": {"saved_model/serving_default", "saved_model/decode"},
+        "litert": {"encoder.tflite"},
+        "tf_saved_model": {"tf_saved_model/serving_default", "tf_saved_model/decode"},
+        "torch": {"encoder.pt2", "decoder.pt2"},
     }
     assert set(differences) == set().union(*(held[format] for format in FORMATS))
     assert all(0 <= difference < 1e-3 for difference in differences.values())
@@ -141,7 +147,7 @@ def test_opened_by_the_reader_it_is_the_model(model, written):
 @needs_a_format
 @pytest.mark.parametrize("count", [1, 7])
 def test_saved_model(model, written, count):
-    place = written[0] / "saved_model"
+    place = written[0] / "tf_saved_model"
     outputs = artefacts.run_saved_model(place, {"image": IMAGES[:count]})
     mean, logvar = model.encode(IMAGES[:count], return_logvar=True)
     np.testing.assert_allclose(outputs["mean"], mean, rtol=1e-5, atol=1e-5)
@@ -150,10 +156,10 @@ def test_saved_model(model, written, count):
     np.testing.assert_allclose(outputs["image"], pixels(model, 8 * mean), atol=1e-2)
 
 
-@pytest.mark.skipif("tflite" not in FORMATS, reason="TFLite is written from TensorFlow")
+@pytest.mark.skipif("litert" not in FORMATS, reason="LiteRT is written from TensorFlow")
 @pytest.mark.parametrize("count", [1, 7])
-def test_tflite(model, written, count):
-    outputs = artefacts.run_tflite(written[0] / "encoder.tflite", {"image": IMAGES[:count]})
+def test_litert(model, written, count):
+    outputs = artefacts.run_litert(written[0] / "encoder.tflite", {"image": IMAGES[:count]})
     mean, logvar = model.encode(IMAGES[:count], return_logvar=True)
     np.testing.assert_allclose(outputs["mean"], mean, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(outputs["logvar"], logvar, rtol=1e-5, atol=1e-5)
@@ -184,7 +190,7 @@ def test_the_decoder_turns_logits_into_pixels():
     model = make(kv.VAE, reconstruction=kv.losses.BernoulliNLL(), pixel_mean=0.0, pixel_std=1.0)
     latents = 5 * np.random.default_rng(0).normal(size=(6, LATENTS)).astype("float32")
     logits = keras.ops.convert_to_numpy(model.decoder(latents)).astype("float64")
-    network = artefacts.decoder_to_pixels(model, artefacts.float32_copy(model.decoder))
+    network = artefacts.decoder_to_pixels(model, artefacts.in_float32(model.decoder))
     found = keras.ops.convert_to_numpy(network({"latents": latents})["image"])
     np.testing.assert_allclose(found, 255 / (1 + np.exp(-logits)), atol=1e-3)
     expected = artefacts.expected_pixels(model, model.decoder, latents)["image"]
@@ -196,7 +202,7 @@ def test_a_model_in_mixed_precision_is_held_to_its_weights_in_float32():
     mixed, full = make(policy="mixed_bfloat16"), make()
     full.set_weights(mixed.get_weights())
     latents = np.random.default_rng(0).normal(size=(5, LATENTS)).astype("float32")
-    copies = artefacts.float32_copy(mixed.encoder), artefacts.float32_copy(mixed.decoder)
+    copies = artefacts.in_float32(mixed.encoder), artefacts.in_float32(mixed.decoder)
     assert mixed.decoder.layers[1].compute_dtype == "bfloat16"
     np.testing.assert_allclose(
         artefacts.expected_pixels(mixed, copies[1], latents)["image"], pixels(full, latents), atol=1e-2
@@ -265,7 +271,7 @@ def test_data_without_factors(model, quick, tmp_path):
 def test_large_data_are_sampled(model, quick, tmp_path):
     found = []
     for seed in (0, 0, 1):
-        kv.export.bundle(model, tmp_path / "some", DATA, samples=20, seed=seed)
+        kv.export.bundle(model, tmp_path / "some", DATA, samples=20, seed=seed, overwrite=True)
         found.append(manifest_of(tmp_path / "some"))
         assert found[-1]["data"]["images"] == 20
     assert found[0]["latent_summary"] == found[1]["latent_summary"] != found[2]["latent_summary"]

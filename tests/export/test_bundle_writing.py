@@ -13,9 +13,13 @@ from kerasvae.export import artefacts, bundle_export, model_card
 
 def test_a_bundle_replaces_a_bundle_as_a_whole(model, quick, tmp_path):
     kv.export.bundle(model, tmp_path / "b", version="1")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
+    with pytest.raises(FileExistsError, match=r"path: there is a bundle at .*overwrite=True"):
+        kv.export.bundle(model, tmp_path / "b", version="2")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()} == before
     old = kv.serving.read_manifest(tmp_path / "b")
     (tmp_path / "b" / "README.md").write_text("changed by hand")
-    kv.export.bundle(model, tmp_path / "b", DATA, version="2")
+    kv.export.bundle(model, tmp_path / "b", DATA, version="2", overwrite=True)
     assert manifest_of(tmp_path / "b")["version"] == "2"
     assert sorted(path.name for path in (tmp_path / "b").iterdir()) == [
         "README.md",
@@ -41,7 +45,7 @@ def test_what_is_interrupted_leaves_the_old_bundle(model, quick, monkeypatch, tm
 
     monkeypatch.setattr(*((model_card, "write") if moment == "write" else (bundle_export, "verify")), interrupted)
     with pytest.raises(error):
-        kv.export.bundle(model, tmp_path / "b", version="2")
+        kv.export.bundle(model, tmp_path / "b", version="2", overwrite=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
@@ -59,8 +63,8 @@ def test_an_artefact_that_is_not_the_model_is_not_kept(model, monkeypatch, tmp_p
         return {"mean": mean, "logvar": logvar}
 
     monkeypatch.setattr(bundle_export, "run_saved_model", tampered)
-    with pytest.raises(RuntimeError, match="saved_model/serving_default does not reproduce the model: logvar differs"):
-        kv.export.bundle(model, tmp_path / "b", DATA, formats=["saved_model"])
+    with pytest.raises(RuntimeError, match="serving_default does not reproduce the model: logvar differs"):
+        kv.export.bundle(model, tmp_path / "b", DATA, formats=["tf_saved_model"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -87,8 +91,9 @@ def test_a_bundle_that_does_not_pass_its_test_without_keras_is_not_kept(model, q
 def test_folders_of_other_things_are_not_replaced(model, quick, tmp_path):
     def refused(path, shown):
         before = sorted(path.rglob("*")) if path.is_dir() else path.read_bytes()
-        with pytest.raises(ValueError, match=shown):
-            kv.export.bundle(model, path)
+        for overwrite in (False, True):
+            with pytest.raises(FileExistsError, match=shown):
+                kv.export.bundle(model, path, overwrite=overwrite)
         assert (sorted(path.rglob("*")) if path.is_dir() else path.read_bytes()) == before
 
     (tmp_path / "file").write_text("all of it")
@@ -107,8 +112,8 @@ def test_folders_of_other_things_are_not_replaced(model, quick, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"formats": "onnx"}, "formats must be a list of any of onnx, saved_model, tflite, got 'onnx'"),
-        ({"formats": ["onnx", "openvino"]}, "formats must be a list of any of"),
+        ({"formats": "onnx"}, "formats must be a list of any of tf_saved_model, onnx, litert, torch, got 'onnx'"),
+        ({"formats": ["onnx", "openvino"]}, "formats must be one of tf_saved_model, onnx, .*, got 'openvino'"),
         ({"formats": []}, "formats must be a list of any of"),
         ({"name": ".hidden"}, "name must be 1 to 100 of the characters A-Z"),
         ({"name": "a/b"}, "name must be"),
@@ -145,9 +150,21 @@ def test_models_that_are_not_served(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_two_that_write_at_once_one_is_refused(model, quick, monkeypatch, tmp_path):
+    def slow(folder, *arguments):
+        monkeypatch.setattr(model_card, "write", lambda folder, *arguments: None)
+        kv.export.bundle(model, tmp_path / "b", version="other")
+
+    monkeypatch.setattr(model_card, "write", slow)
+    with pytest.raises(FileExistsError, match="path: there is a bundle at"):
+        kv.export.bundle(model, tmp_path / "b", version="mine")
+    assert manifest_of(tmp_path / "b")["version"] == "other"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="from TensorFlow every format can be written")
 def test_formats_that_the_backend_cannot_write(model, tmp_path):
-    with pytest.raises(ValueError, match=f"formats: 'onnx' cannot be written from the {BACKEND} backend: save the"):
+    with pytest.raises(ValueError, match=f"formats: '.*' cannot be written from the {BACKEND} backend, which writes"):
         kv.export.bundle(model, tmp_path / "b")
     assert list(tmp_path.iterdir()) == []
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import inspect
 import json
 
 import numpy as np
@@ -29,7 +30,7 @@ def run(tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """Bundles without artefacts and pictures: they are tested with `kerasvae.export.bundle`."""
-    monkeypatch.setattr(bundle_export, "_WRITERS", dict.fromkeys(export.BUNDLE_FORMATS, lambda *arguments: {}))
+    monkeypatch.setattr(bundle_export, "_WRITERS", dict.fromkeys(export.FORMATS, lambda *arguments: {}))
     monkeypatch.setattr(bundle_export, "check_can_write", lambda *arguments: None)
     monkeypatch.setattr(bundle_export, "verify", lambda folder: None)
     monkeypatch.setattr(bundle_export.model_card, "write", lambda folder, *arguments: None)
@@ -56,15 +57,41 @@ def test_a_bundle_of_a_run(run, quick, capsys):
     assert manifest.content["scores"] is None and manifest.content["data"] is None
 
 
+@pytest.mark.parametrize("format", ["tf_saved_model", "onnx", "litert", "torch", "bundle"])
+def test_what_is_there_already_is_left_alone(tmp_path, capsys, format):
+    (tmp_path / "settings.json").write_text("{}")
+    out = tmp_path / ("bundle" if format == "bundle" else f"encoder{export.SUFFIXES[format]}")
+    if export.SUFFIXES.get(format):
+        out.write_text("mine")
+    else:
+        out.mkdir()
+        (out / "saved_model.pb").write_text("mine")
+    # Before the run is read, which is none.
+    with pytest.raises(SystemExit) as caught:
+        kerasvae_command.main(["export", str(tmp_path), "--format", format, *(["--name", "a"] * (format == "bundle"))])
+    assert caught.value.code == 2
+    assert f"--out: there is something at {str(out)!r} already; name another place, or give --force" in (
+        capsys.readouterr().err
+    )
+
+
 def test_a_run_s_own_folder_is_no_place_for_its_bundle(run, quick, capsys):
     before = sorted(path.name for path in run.iterdir())
-    assert kerasvae_command.main(["export", str(run), "--format", "bundle", "--out", str(run)]) == 2
+    arguments = ["export", str(run), "--format", "bundle", "--out", str(run)]
+    assert kerasvae_command.main([*arguments, "--force"]) == 2
     assert "error: --out must be a new folder or that of an earlier bundle" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        kerasvae_command.main(arguments)
+    assert f"--out: there is something at {str(run)!r} already" in capsys.readouterr().err
     assert sorted(path.name for path in run.iterdir()) == before
 
 
 def test_formats_are_those_of_the_package():
-    assert export.BUNDLE_FORMATS == kv.export.BUNDLE_FORMATS
+    from kerasvae.export.artefacts import SUFFIXES
+
+    assert export.SUFFIXES == SUFFIXES and export.FORMATS == kv.export.FORMATS
+    default = inspect.signature(kv.export.bundle).parameters["formats"].default
+    assert export.ONLY_OF_BUNDLES["formats"] == default
     assert export.NAME.pattern == kv.serving.manifest.NAME.pattern
 
 

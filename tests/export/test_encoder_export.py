@@ -3,6 +3,7 @@
 import base64
 import importlib.util
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -13,8 +14,12 @@ from kerasvae.export import encoder_export
 
 BACKEND = keras.config.backend()
 HAS_TENSORFLOW = importlib.util.find_spec("tensorflow") is not None
-FORMATS = {"tensorflow": ["tf_saved_model", "onnx"], "jax": ["tf_saved_model"] * HAS_TENSORFLOW, "torch": []}[BACKEND]
-NAMES = {"tf_saved_model": "encoder", "onnx": "encoder.onnx"}
+FORMATS = {
+    "tensorflow": ["tf_saved_model", "onnx", "litert"],
+    "jax": ["tf_saved_model"] * HAS_TENSORFLOW,
+    "torch": ["torch"],
+}[BACKEND]
+NAMES = {"tf_saved_model": "encoder", "onnx": "encoder.onnx", "litert": "encoder.tflite", "torch": "encoder.pt2"}
 SHAPE, LATENTS = (16, 16, 3), 2
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(7, *SHAPE), dtype="uint8")
 every_format = pytest.mark.parametrize("format", FORMATS)
@@ -72,6 +77,19 @@ def test_names_of_input_and_outputs(exported):
         (entry,) = session.get_inputs()
         assert (entry.name, entry.type, entry.shape[1:]) == ("image", "tensor(uint8)", list(SHAPE))
         assert {output.name for output in session.get_outputs()} == {"mean", "logvar"}
+    elif format == "litert":
+        import tensorflow as tf
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # it is the old interpreter, where no newer one is installed
+            (entry,) = tf.lite.Interpreter(str(path)).get_signature_runner().get_input_details().items()
+        assert (entry[0], entry[1]["dtype"], list(entry[1]["shape_signature"])) == ("image", np.uint8, [-1, *SHAPE])
+    elif format == "torch":
+        import torch
+
+        signature = torch.export.load(path)
+        (entry,) = [node for node in signature.graph.nodes if node.name in signature.graph_signature.user_inputs]
+        assert entry.meta["val"].dtype == torch.uint8 and tuple(entry.meta["val"].shape[1:]) == SHAPE
     else:
         import tensorflow as tf
 
@@ -167,8 +185,12 @@ def test_encoder_of_one_s_own_with_nested_models(tmp_path, format, policy):
 @every_format
 def test_an_export_replaces_an_earlier_one_and_leaves_the_model_alone(model, tmp_path, format):
     weights = [weight.copy() for weight in model.get_weights()]
-    for _ in range(2):
+    kv.export.encoder(model, tmp_path / NAMES[format], format, images=IMAGES[:1])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(FileExistsError, match=r"path: .* are there already; .* overwrite=True"):
         kv.export.encoder(model, tmp_path / NAMES[format], format)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    kv.export.encoder(model, tmp_path / NAMES[format], format, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == [NAMES[format], NAMES[format] + ".json"]
     for before, after in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
@@ -177,8 +199,7 @@ def test_an_export_replaces_an_earlier_one_and_leaves_the_model_alone(model, tmp
 
 
 @every_format
-@pytest.mark.parametrize("name", ["mean", "logvar"])
-@pytest.mark.parametrize("wrong", [0.01, np.nan])
+@pytest.mark.parametrize(("name", "wrong"), [("mean", 0.01), ("logvar", np.nan)])
 def test_an_artefact_that_does_not_reproduce_the_model_is_not_kept(model, tmp_path, monkeypatch, format, name, wrong):
     run = kv.export.run
 
@@ -196,15 +217,20 @@ def test_an_artefact_that_does_not_reproduce_the_model_is_not_kept(model, tmp_pa
 @needs_a_format
 def test_a_folder_of_other_things_is_not_replaced(model, tmp_path):
     (tmp_path / "thesis.tex").write_text("all of it")
-    with pytest.raises(ValueError, match="path must be a new folder or that of an earlier export, got"):
-        kv.export.encoder(model, tmp_path)
+    place = tmp_path if BACKEND != "torch" else tmp_path / "encoder.pt2"
+    if BACKEND == "torch":
+        place.mkdir()
+        (place / "a.txt").write_text("")
+    for overwrite in (False, True):
+        with pytest.raises(FileExistsError, match="path must be a new folder or that of an earlier export, got"):
+            kv.export.encoder(model, place, FORMATS[0], overwrite=overwrite)
     assert (tmp_path / "thesis.tex").read_text() == "all of it"
 
 
 @pytest.mark.parametrize(
     ("path", "arguments", "message"),
     [
-        ("encoder", {"format": "tflite"}, "format must be one of tf_saved_model, onnx, got 'tflite'"),
+        ("encoder", {"format": "tflite"}, "format must be one of tf_saved_model, onnx, litert, torch, got 'tflite'"),
         ("encoder", {"format": "onnx"}, r"path must end in \.onnx for the format onnx, got"),
         ("encoder", {"input_dtype": "float16"}, 'input_dtype must be "uint8" or "float32", got \'float16\''),
     ],
@@ -219,7 +245,7 @@ def test_arguments_that_are_not_allowed(model, tmp_path, path, arguments, messag
 @pytest.mark.parametrize("images", [IMAGES.astype("float32"), IMAGES[..., :1], IMAGES[0], IMAGES[:0]])
 def test_images_that_do_not_fit(model, tmp_path, images):
     with pytest.raises(ValueError, match=r"images must be uint8 \(n, 16, 16, 3\) with n at least 1, got"):
-        kv.export.encoder(model, tmp_path / "encoder", images=images)
+        kv.export.encoder(model, tmp_path / NAMES[FORMATS[0]], FORMATS[0], images=images)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -233,19 +259,18 @@ def test_another_model(tmp_path):
 def test_a_place_that_cannot_be_written(model, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="path: cannot write"):
-        kv.export.encoder(model, tmp_path / "file" / "encoder")
+        kv.export.encoder(model, tmp_path / "file" / NAMES[FORMATS[0]], FORMATS[0])
 
 
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="from TensorFlow every format can be written")
-@pytest.mark.parametrize("format", ["onnx"] if BACKEND == "jax" else kv.export.FORMATS)
+@pytest.mark.parametrize("format", [format for format in kv.export.FORMATS if format not in FORMATS])
 def test_formats_that_the_backend_cannot_write(model, tmp_path, format):
-    with pytest.raises(ValueError, match=f"cannot be written from the {BACKEND} backend: save the model as .keras"):
+    with pytest.raises(ValueError, match=f"cannot be written from the {BACKEND} backend, which writes .*: save the"):
         kv.export.encoder(model, tmp_path / NAMES[format], format)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(BACKEND != "jax" or HAS_TENSORFLOW, reason="about JAX without TensorFlow")
 def test_saved_model_without_tensorflow(model, tmp_path):
-    with pytest.raises(ImportError, match="format 'tf_saved_model' needs tensorflow: pip install"):
+    with pytest.raises(ImportError, match="'tf_saved_model' needs tensorflow, which is not installed: pip install"):
         kv.export.encoder(model, tmp_path / "encoder")
     assert list(tmp_path.iterdir()) == []

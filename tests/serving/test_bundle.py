@@ -330,9 +330,9 @@ def test_without_onnxruntime(folder, monkeypatch):
 def test_a_file_that_is_not_used_counts_too(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "b")
     content = json.loads((tmp_path / "b" / "bundle.json").read_text())
-    content["files"]["saved_model/saved_model.pb"] = listed(b"weights")
+    content["files"]["tf_saved_model/saved_model.pb"] = listed(b"weights")
     write_description(tmp_path / "b", content)
-    refused(tmp_path / "b", "the file saved_model/saved_model.pb is missing")
-    (tmp_path / "b" / "saved_model").mkdir()
-    (tmp_path / "b" / "saved_model" / "saved_model.pb").write_bytes(b"weights")
+    refused(tmp_path / "b", "the file tf_saved_model/saved_model.pb is missing")
+    (tmp_path / "b" / "tf_saved_model").mkdir()
+    (tmp_path / "b" / "tf_saved_model" / "saved_model.pb").write_bytes(b"weights")
     Bundle(tmp_path / "b", threads=1)
