@@ -128,7 +128,7 @@ def add(commands) -> argparse.ArgumentParser:
         f"(default mean for {listed(MEAN_BY_DEFAULT)}, sum for the others)",
     )
     model.add_argument("--latents", type=integer(1), metavar="N", help="default 9")
-    model.add_argument("--networks", choices=NETWORKS, help="burgess: for 32 x 32 or 64 x 64 pixels (default conv)")
+    model.add_argument("--networks", choices=NETWORKS, help="conv and burgess: for sides from 8 pixels (default conv)")
 
     objective = parser.add_argument_group(
         "objective", "V is a number, or START:STOP:STEPS, a straight line over the first STEPS steps."

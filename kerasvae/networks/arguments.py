@@ -7,25 +7,50 @@ import numbers
 import keras
 import numpy as np
 
+MOST_CHANNELS = 16
 
-def check_image_shape(image_shape, *, multiple: int = 1) -> tuple[int, int, int]:
-    """`image_shape` as three ints; ValueError unless (height, width, channels) with 1 to 4 channels fits `multiple`."""
-    try:
-        shape = tuple(image_shape)
-    except TypeError:
-        shape = ()
-    whole = all(isinstance(size, numbers.Integral) and size >= 1 for size in shape)
-    if len(shape) != 3 or not whole or shape[2] > 4:
+
+def check_image_shape(image_shape, *, least: int = 1) -> tuple[int, int, int]:
+    """`image_shape` as three ints; ValueError unless (height, width, channels), sides at least `least`."""
+    shape = tuple(image_shape) if isinstance(image_shape, list | tuple | np.ndarray) else ()
+    whole = all(isinstance(size, numbers.Integral) and not isinstance(size, bool) and size >= 1 for size in shape)
+    if len(shape) != 3 or not whole or shape[2] > MOST_CHANNELS:
+        hint = "; pass its image_shape" if hasattr(image_shape, "image_shape") else ""
         raise ValueError(
-            f"image_shape must be (height, width, channels), positive integers with 1 to 4 channels, "
-            f"got {image_shape!r}"
+            f"image_shape must be (height, width, channels), positive integers with 1 to {MOST_CHANNELS} channels, "
+            f"got {image_shape!r}{hint}"
         )
-    if shape[0] % multiple or shape[1] % multiple:
+    if min(shape[:2]) < least:
         raise ValueError(
-            f"image_shape: height and width must be divisible by {multiple} (the network halves them four times), "
-            f"got {image_shape!r}; resize the images, or use the mlp networks"
+            f"image_shape: height and width must be at least {least} for networks of convolutions, got "
+            f"{image_shape!r}; enlarge the images, or use the mlp networks"
         )
     return tuple(int(size) for size in shape)
+
+
+def check_hidden(hidden) -> tuple[int, ...]:
+    """Widths of hidden layers as ints; ValueError for what are none."""
+    if not isinstance(hidden, list | tuple | np.ndarray):
+        raise ValueError(f"hidden must be a list of integers, one for each layer, got {hidden!r}")
+    return tuple(check_positive_integer(f"hidden[{number}]", width) for number, width in enumerate(hidden))
+
+
+def check_activation(activation):
+    """The activation; ValueError for what Keras does not know."""
+    try:
+        keras.activations.get(activation)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"activation must be a name that keras.activations knows, such as 'relu', or a function, got {activation!r}"
+        ) from error
+    return activation
+
+
+def check_name(name) -> str:
+    """ValueError unless it is a name that Keras takes."""
+    if not isinstance(name, str) or not name or "/" in name:
+        raise ValueError(f"name must be text without '/', got {name!r}")
+    return name
 
 
 def check_positive_integer(name: str, value) -> int:

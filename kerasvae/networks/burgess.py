@@ -7,11 +7,8 @@ import functools
 import keras
 from keras import layers
 
-from kerasvae.networks.arguments import check_image_shape, check_positive_integer, glorot_normal
-from kerasvae.networks.conv import posterior_heads
-
-# Side of the images -> how many convolutions halve it to 4.
-_HALVINGS = {32: 3, 64: 4}
+from kerasvae.networks.arguments import check_image_shape, check_name, check_positive_integer, glorot_normal
+from kerasvae.networks.conv import LEAST_SIDE, cropped, halved, posterior_heads
 
 
 def burgess_encoder(image_shape, latents: int, *, seed: int | None = None, name: str = "encoder") -> keras.Model:
@@ -21,7 +18,9 @@ def burgess_encoder(image_shape, latents: int, *, seed: int | None = None, name:
     32×32. Then dense 256 and 256, all ReLU, and two linear heads.
 
     Args:
-        image_shape: (64, 64, channels) or (32, 32, channels), 1 to 4 channels.
+        image_shape: (height, width, channels); height and width at least 8, 1 to 16 channels. The paper's are 64×64.
+            Other images are halved until the longer side is at most 4: 28×28 gives maps of 14, 7 and 4, where padding
+            adds one row or column of zeros more for a side that is odd.
         latents: number of latents, at least 1; mostly 10 in the paper.
         seed: for reproducible initial weights; None draws from Keras's global generator.
         name: of the model.
@@ -39,12 +38,13 @@ def burgess_encoder(image_shape, latents: int, *, seed: int | None = None, name:
     disentangling-vae has one dense layer for both heads, their units in turn, and starts from He uniform weights and
     PyTorch's random biases.
     """
-    shape = _check_square(image_shape)
+    shape = check_image_shape(image_shape, least=LEAST_SIDE)
     latents = check_positive_integer("latents", latents)
+    name = check_name(name)
     weights = glorot_normal(seed)
     image = x = layers.Input(shape, name="image")
     convolution = functools.partial(layers.Conv2D, 32, 4, strides=2, padding="same", activation="relu")
-    for number in range(1, _HALVINGS[shape[0]] + 1):
+    for number in range(1, _halvings(shape) + 1):
         x = convolution(kernel_initializer=weights(), name=f"{name}_conv_{number}")(x)
     x = layers.Flatten(name=f"{name}_flatten")(x)
     for number in (1, 2):
@@ -60,7 +60,8 @@ def burgess_decoder(image_shape, latents: int, *, seed: int | None = None, name:
     activation at the end.
 
     Args:
-        image_shape: (64, 64, channels) or (32, 32, channels), 1 to 4 channels.
+        image_shape: (height, width, channels); height and width at least 8, 1 to 16 channels. The maps have the sizes
+            of the encoder's: where doubling gives a row or a column too many, the last is cropped.
         latents: number of latents, at least 1.
         seed: for reproducible initial weights; None draws from Keras's global generator.
         name: of the model.
@@ -75,28 +76,29 @@ def burgess_decoder(image_shape, latents: int, *, seed: int | None = None, name:
     Source: Burgess et al. 2018, appendix A, and disentangling-vae, which ends with the sigmoid that `BernoulliNLL` has
     within itself; see `burgess_encoder`.
     """
-    shape = _check_square(image_shape)
+    shape = check_image_shape(image_shape, least=LEAST_SIDE)
     latents = check_positive_integer("latents", latents)
+    name = check_name(name)
     weights = glorot_normal(seed)
+    *targets, (rows, columns) = halved(shape, _halvings(shape))
     z = x = layers.Input((latents,), name="latents")
-    for number, width in enumerate((256, 256, 32 * 4 * 4), start=1):
+    for number, width in enumerate((256, 256, 32 * rows * columns), start=1):
         x = layers.Dense(width, activation="relu", kernel_initializer=weights(), name=f"{name}_dense_{number}")(x)
-    x = layers.Reshape((4, 4, 32), name=f"{name}_reshape")(x)
+    x = layers.Reshape((rows, columns, 32), name=f"{name}_reshape")(x)
     upconvolution = functools.partial(layers.Conv2DTranspose, kernel_size=4, strides=2, padding="same")
-    for number in range(1, _HALVINGS[shape[0]]):
+    for number in range(1, len(targets)):
         x = upconvolution(32, activation="relu", kernel_initializer=weights(), name=f"{name}_upconv_{number}")(x)
+        x = cropped(x, targets[-number], f"{name}_crop_{number}")
     reconstruction = upconvolution(
         shape[2], kernel_initializer=weights(), dtype="float32", name=f"{name}_reconstruction"
     )(x)
+    reconstruction = cropped(reconstruction, targets[0], f"{name}_reconstruction_crop", dtype="float32")
     return keras.Model(z, reconstruction, name=name)
 
 
-def _check_square(image_shape) -> tuple[int, int, int]:
-    """`image_shape` as three ints; ValueError unless one of the sizes that the architecture is published for."""
-    shape = check_image_shape(image_shape)
-    if shape[0] != shape[1] or shape[0] not in _HALVINGS:
-        raise ValueError(
-            f"image_shape must be of 32 x 32 or 64 x 64 pixels for the burgess networks, got {image_shape!r}; resize "
-            "the images, or use the conv or mlp networks"
-        )
-    return shape
+def _halvings(shape) -> int:
+    """How many halvings bring the longer side to 4 or less."""
+    count = 0
+    while max(halved(shape, count)[-1]) > 4:
+        count += 1
+    return count

@@ -5,7 +5,9 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from kerasvae.networks.arguments import check_image_shape, check_positive_integer, glorot_normal
+from kerasvae.networks.arguments import check_image_shape, check_name, check_positive_integer, glorot_normal
+
+LEAST_SIDE = 8
 
 
 def conv_encoder(
@@ -16,7 +18,9 @@ def conv_encoder(
     Convolutions 32, 32, 64, 64 with 4×4 kernels and stride 2, dense 256, all ReLU; then two linear heads.
 
     Args:
-        image_shape: (height, width, channels); height and width divisible by 16, 1 to 4 channels.
+        image_shape: (height, width, channels); height and width at least 8, 1 to 16 channels. The paper's are 64×64
+            with 1 or 3. Where a side is odd, padding adds one row or column of zeros more: 28×28 images give maps of
+            14, 7, 4 and 2.
         latents: number of latents, at least 1.
         padding: "same" (maps of 32, 16, 8, 4 for 64×64 images, as in disentanglement_lib), or "authors": two pixels on
             each side (33, 17, 9, 5), which is what the paper's code does and its Table 3 does not say.
@@ -33,8 +37,9 @@ def conv_encoder(
 
     Source: "Overlooked Implications", supplement Table 3, after Higgins et al. 2017.
     """
-    shape = check_image_shape(image_shape, multiple=16)
+    shape = check_image_shape(image_shape, least=LEAST_SIDE)
     latents = check_positive_integer("latents", latents)
+    name = check_name(name)
     if padding not in ("same", "authors"):
         raise ValueError(f'padding must be "same" or "authors", got {padding!r}')
     weights = glorot_normal(seed)
@@ -61,11 +66,13 @@ def conv_encoder(
 def conv_decoder(image_shape, latents: int, *, seed: int | None = None, name: str = "decoder") -> keras.Model:
     """The encoder's mirror: two dense layers and four strided transposed convolutions, from latents to an image.
 
-    Dense 256 and height/16 · width/16 · 64, transposed convolutions 64, 32, 32, channels with 4×4 kernels and stride
-    2; ReLU between, no activation at the end.
+    Dense 256 and height/16 · width/16 · 64, rounded up, transposed convolutions 64, 32, 32, channels with 4×4 kernels
+    and stride 2; ReLU between, no activation at the end.
 
     Args:
-        image_shape: (height, width, channels); height and width divisible by 16, 1 to 4 channels.
+        image_shape: (height, width, channels); height and width at least 8, 1 to 16 channels. The maps have the sizes
+            of the encoder's with padding "same": where doubling gives a row or a column too many, the last is cropped,
+            which is the mirror of the padding (28×28 images: maps of 2, 4, 7 and 14).
         latents: number of latents, at least 1.
         seed: for reproducible initial weights; None draws from Keras's global generator.
         name: of the model.
@@ -79,10 +86,11 @@ def conv_decoder(image_shape, latents: int, *, seed: int | None = None, name: st
 
     Source: "Overlooked Implications", supplement Table 3.
     """
-    shape = check_image_shape(image_shape, multiple=16)
+    shape = check_image_shape(image_shape, least=LEAST_SIDE)
     latents = check_positive_integer("latents", latents)
+    name = check_name(name)
     weights = glorot_normal(seed)
-    rows, columns = shape[0] // 16, shape[1] // 16
+    *targets, (rows, columns) = halved(shape, 4)
     z = layers.Input((latents,), name="latents")
     x = layers.Dense(256, activation="relu", kernel_initializer=weights(), name=f"{name}_dense_1")(z)
     x = layers.Dense(rows * columns * 64, activation="relu", kernel_initializer=weights(), name=f"{name}_dense_2")(x)
@@ -97,6 +105,7 @@ def conv_decoder(image_shape, latents: int, *, seed: int | None = None, name: st
             kernel_initializer=weights(),
             name=f"{name}_upconv_{number}",
         )(x)
+        x = cropped(x, targets[-number], f"{name}_crop_{number}")
     reconstruction = layers.Conv2DTranspose(
         shape[2],
         4,
@@ -106,7 +115,24 @@ def conv_decoder(image_shape, latents: int, *, seed: int | None = None, name: st
         dtype="float32",
         name=f"{name}_reconstruction",
     )(x)
+    reconstruction = cropped(reconstruction, targets[0], f"{name}_reconstruction_crop", dtype="float32")
     return keras.Model(z, reconstruction, name=name)
+
+
+def halved(shape, times: int) -> list[tuple[int, int]]:
+    """Rows and columns of an image, and of the maps of `times` convolutions of stride 2 with padding "same"."""
+    sizes = [tuple(shape[:2])]
+    for _ in range(times):
+        sizes.append(tuple(-(-size // 2) for size in sizes[-1]))
+    return sizes
+
+
+def cropped(maps, size, name: str, **arguments):
+    """The maps without what is beyond `size` (rows, columns) at the bottom and at the right."""
+    beyond = [have - wanted for have, wanted in zip(maps.shape[1:3], size, strict=True)]
+    if not any(beyond):
+        return maps
+    return layers.Cropping2D([(0, rest) for rest in beyond], name=name, **arguments)(maps)
 
 
 def posterior_heads(features, latents: int, weights, name: str) -> dict:

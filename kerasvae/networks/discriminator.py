@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from kerasvae.networks.arguments import check_positive_integer, glorot_normal
+from kerasvae.networks.arguments import check_hidden, check_name, check_positive_integer, glorot_normal
 
 
 def mlp_discriminator(
@@ -29,11 +29,11 @@ def mlp_discriminator(
     Source: Kim & Mnih 2018, appendix A.
     """
     latents = check_positive_integer("latents", latents)
+    name = check_name(name)
     weights = glorot_normal(seed)
     z = layers.Input((latents,), name="latents")
     x = z
-    for number, width in enumerate(hidden, start=1):
-        width = check_positive_integer(f"hidden[{number - 1}]", width)
+    for number, width in enumerate(check_hidden(hidden), start=1):
         x = layers.Dense(width, kernel_initializer=weights(), name=f"{name}_dense_{number}")(x)
         x = layers.LeakyReLU(negative_slope=0.2, name=f"{name}_leaky_{number}")(x)
     logits = layers.Dense(2, kernel_initializer=weights(), dtype="float32", name=f"{name}_logits")(x)

@@ -7,7 +7,14 @@ import math
 import keras
 from keras import layers
 
-from kerasvae.networks.arguments import check_image_shape, check_positive_integer, glorot_normal
+from kerasvae.networks.arguments import (
+    check_activation,
+    check_hidden,
+    check_image_shape,
+    check_name,
+    check_positive_integer,
+    glorot_normal,
+)
 from kerasvae.networks.conv import posterior_heads
 
 
@@ -23,10 +30,10 @@ def mlp_encoder(
     """Dense layers on the flattened image, and two heads: its posterior's `mean` and `logvar`.
 
     Args:
-        image_shape: (height, width, channels), 1 to 4 channels.
+        image_shape: (height, width, channels), any sides, 1 to 16 channels.
         latents: number of latents, at least 1.
         hidden: widths of the hidden layers, each at least 1, from the image to the latents.
-        activation: of the hidden layers, a name that Keras knows.
+        activation: of the hidden layers, a name that `keras.activations` knows, or a function.
         seed: for reproducible initial weights (Glorot normal); None draws from Keras's global generator.
         name: of the model.
 
@@ -39,6 +46,7 @@ def mlp_encoder(
     """
     shape = check_image_shape(image_shape)
     latents = check_positive_integer("latents", latents)
+    name = check_name(name)
     weights = glorot_normal(seed)
     image = layers.Input(shape, name="image")
     x = dense_stack(layers.Flatten(name=f"{name}_flatten")(image), hidden, activation, weights, name)
@@ -57,10 +65,10 @@ def mlp_decoder(
     """Dense layers from the latents to an image; no activation at the end.
 
     Args:
-        image_shape: (height, width, channels), 1 to 4 channels.
+        image_shape: (height, width, channels), any sides, 1 to 16 channels.
         latents: number of latents, at least 1.
         hidden: widths of the hidden layers, each at least 1, from the latents to the image.
-        activation: of the hidden layers, a name that Keras knows.
+        activation: of the hidden layers, a name that `keras.activations` knows, or a function.
         seed: for reproducible initial weights (Glorot normal); None draws from Keras's global generator.
         name: of the model.
 
@@ -73,6 +81,7 @@ def mlp_decoder(
     """
     shape = check_image_shape(image_shape)
     latents = check_positive_integer("latents", latents)
+    name = check_name(name)
     weights = glorot_normal(seed)
     z = layers.Input((latents,), name="latents")
     x = dense_stack(z, hidden, activation, weights, name)
@@ -82,7 +91,7 @@ def mlp_decoder(
 
 def dense_stack(x, hidden, activation, weights, name):
     """One dense layer for each width in `hidden`, on top of `x`."""
-    for number, width in enumerate(hidden, start=1):
-        width = check_positive_integer(f"hidden[{number - 1}]", width)
+    activation = check_activation(activation)
+    for number, width in enumerate(check_hidden(hidden), start=1):
         x = layers.Dense(width, activation=activation, kernel_initializer=weights(), name=f"{name}_dense_{number}")(x)
     return x

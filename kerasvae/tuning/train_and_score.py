@@ -55,7 +55,7 @@ def train_and_score(
         steps: training steps of a row, at least 1.
         objective: a `VAE` class, or a dictionary of name to class. Default `AdaGVAE`.
         loss: a `keras.losses.Loss`, or a dictionary of name to loss. Default: the class's.
-        networks: "conv" (default; image sides divisible by 16), "mlp", or two functions of (image_shape, latents,
+        networks: "conv" (default; image sides of 8 and more), "mlp", or two functions of (image_shape, latents,
             seed=…) that return the encoder and the decoder.
         latents: for rows without the field, at least 1. Default 9.
         batch_size: images or pairs a step, at least 1. Default 256.

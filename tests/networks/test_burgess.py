@@ -82,8 +82,15 @@ def test_burgess_by_independent_computation(side, convolutions):
     np.testing.assert_allclose(predict(decoder, z), y, atol=1e-4 * np.abs(y).max())
 
 
-@pytest.mark.parametrize("network", [burgess_encoder, burgess_decoder])
-@pytest.mark.parametrize("image_shape", [(16, 16, 1), (32, 64, 1), (64, 32, 3), (48, 48, 1), (128, 128, 3)])
-def test_burgess_sizes_that_are_refused(network, image_shape):
-    with pytest.raises(ValueError, match=r"image_shape must be of 32 x 32 or 64 x 64 pixels .*conv or mlp networks"):
-        network(image_shape, 2)
+@pytest.mark.parametrize(
+    "image_shape, maps",
+    [
+        ((28, 28, 1), [(14, 14), (7, 7), (4, 4)]),
+        ((8, 8, 3), [(4, 4)]),
+        ((128, 128, 3), [(64, 64), (32, 32), (16, 16), (8, 8), (4, 4)]),
+        ((8, 64, 1), [(4, 32), (2, 16), (1, 8), (1, 4)]),
+    ],
+)
+def test_other_sizes_are_halved_until_the_longer_side_is_4_or_less(image_shape, maps):
+    encoder = burgess_encoder(image_shape, 2)
+    assert [tuple(each.output.shape[1:3]) for each in encoder.layers if "_conv_" in each.name] == maps

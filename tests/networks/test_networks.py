@@ -68,6 +68,44 @@ def test_conv_sizes_and_channels(image_shape):
     check_decoder(conv_decoder(image_shape, latents=5), image_shape, 5)
 
 
+@pytest.mark.parametrize("encoder, decoder", [(conv_encoder, conv_decoder), (burgess_encoder, burgess_decoder)])
+@pytest.mark.parametrize(
+    "image_shape", [(28, 28, 1), (8, 8, 5), (9, 8, 16), (33, 17, 2), (31, 100, 3), (65, 64, 1), (8, 64, 12)]
+)
+def test_the_decoder_mirrors_the_encoder_at_any_size(encoder, decoder, image_shape):
+    encoder, decoder = encoder(image_shape, latents=2), decoder(image_shape, latents=2)
+    check_encoder(encoder, image_shape, 2)
+    assert predict(decoder, inputs_of(decoder)).shape == (2, *image_shape)
+    down = [tuple(each.output.shape[1:3]) for each in encoder.layers if "_conv_" in each.name]
+    assert down[0] == tuple((size + 1) // 2 for size in image_shape[:2])
+    # What each transposed convolution is given, the last first.
+    up = [layer(decoder, "reshape").output.shape[1:3]]
+    for each in decoder.layers:
+        if "_upconv_" in each.name:
+            up.append(each.output.shape[1:3])
+        elif "_crop_" in each.name:
+            up[-1] = each.output.shape[1:3]
+    assert up[::-1] == down
+
+
+@pytest.mark.parametrize("padding", ["same", "authors"])
+@pytest.mark.parametrize("image_shape", [(28, 28, 1), (8, 9, 5)])
+def test_authors_padding_at_any_size(padding, image_shape):
+    check_encoder(conv_encoder(image_shape, latents=2, padding=padding), image_shape, 2)
+
+
+@pytest.mark.parametrize("channels, parameters", [(1, 763_475), (3, 765_525)])
+def test_of_the_paper_s_size_the_networks_are_the_paper_s(channels, parameters):
+    # Of one channel: 2 · 16 · 32 weights less in the first convolution, 2 · (16 · 32 + 1) in the last.
+    encoder, decoder = conv_encoder((64, 64, channels), 9), conv_decoder((64, 64, channels), 9)
+    assert encoder.count_params() + decoder.count_params() == parameters
+    kinds = [[type(each).__name__ for each in network.layers] for network in (encoder, decoder)]
+    assert kinds == [
+        ["InputLayer", *["Conv2D"] * 4, "Flatten", *["Dense"] * 3],
+        ["InputLayer", *["Dense"] * 2, "Reshape", *["Conv2DTranspose"] * 4],
+    ]
+
+
 @pytest.mark.parametrize("image_shape", [(1, 1, 1), (5, 7, 2), (6, 3, 3), (8, 8, 4)])
 def test_mlp_sizes_and_channels(image_shape):
     check_encoder(mlp_encoder(image_shape, latents=1, hidden=(4,)), image_shape, 1)
@@ -118,6 +156,40 @@ def test_conv_decoder_by_independent_computation():
     x = transposed_convolution(x, *layer(model, "reconstruction").get_weights())
     assert x.min() < -0.1 and np.abs(x).max() > 0.2
     np.testing.assert_allclose(predict(model, z), x, atol=1e-4 * np.abs(x).max())
+
+
+@pytest.mark.parametrize("encoder, decoder", [(conv_encoder, conv_decoder), (burgess_encoder, burgess_decoder)])
+def test_odd_sides_by_independent_computation(encoder, decoder):
+    shape = (11, 14, 2)
+    encoder, decoder = encoder(shape, latents=3), decoder(shape, latents=3)
+    for model in (encoder, decoder):
+        randomise(model)
+    images, z = inputs_of(encoder), inputs_of(decoder)
+    x, sizes = images.astype("float64"), []
+    for each in [each for each in encoder.layers if "_conv_" in each.name]:
+        sizes.append(x.shape[1:3])
+        x = np.pad(x, ((0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2), (0, 0)))
+        x = relu(convolution(x, *each.get_weights(), 1))
+    maps, x = x.shape, x.reshape(2, -1)
+    for each in [each for each in encoder.layers if "_dense" in each.name]:
+        kernel, bias = each.get_weights()
+        x = relu(x @ kernel + bias)
+    outputs = predict(encoder, images)
+    for head in ("mean", "logvar"):
+        kernel, bias = layer(encoder, head).get_weights()
+        np.testing.assert_allclose(outputs[head], x @ kernel + bias, atol=1e-4)
+    y = z.astype("float64")
+    for each in [each for each in decoder.layers if "_dense_" in each.name]:
+        kernel, bias = each.get_weights()
+        y = relu(y @ kernel + bias)
+    y = y.reshape(maps)
+    last = layer(decoder, "reconstruction")
+    for each in [each for each in decoder.layers if "_upconv_" in each.name or each is last]:
+        rows, columns = sizes.pop()
+        y = transposed_convolution(y, *each.get_weights())[:, :rows, :columns]
+        y = y if each is last else relu(y)
+    assert y.shape == (2, *shape) and np.abs(y).max() > 0.2
+    np.testing.assert_allclose(predict(decoder, z), y, atol=1e-4 * np.abs(y).max())
 
 
 def test_mlp_by_independent_computation():
@@ -234,7 +306,7 @@ def test_saved_network_loads(network, tmp_path):
     [
         (16, 16),
         (16, 16, 1, 1),
-        (16, 16, 5),
+        (16, 16, 17),
         (16, 16, 0),
         (0, 16, 1),
         (-16, 16, 1),
@@ -249,10 +321,10 @@ def test_image_shapes_that_are_refused(network, image_shape):
         network(image_shape, 2)
 
 
-@pytest.mark.parametrize("network", [conv_encoder, conv_decoder])
-@pytest.mark.parametrize("image_shape", [(28, 28, 1), (16, 24, 1), (24, 16, 1), (8, 16, 3)])
+@pytest.mark.parametrize("network", [conv_encoder, conv_decoder, burgess_encoder, burgess_decoder])
+@pytest.mark.parametrize("image_shape", [(7, 28, 1), (16, 4, 1), (1, 1, 3)])
 def test_conv_sizes_that_are_refused(network, image_shape):
-    with pytest.raises(ValueError, match=r"divisible by 16 .*mlp networks"):
+    with pytest.raises(ValueError, match=r"height and width must be at least 8 .*mlp networks"):
         network(image_shape, 2)
 
 
