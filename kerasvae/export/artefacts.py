@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import logging
 import os
 import warnings
 
@@ -90,15 +91,30 @@ def in_float32(network) -> keras.Model:
     if _in_float32(network):
         return network
 
-    def copy(layer):
-        if isinstance(layer, layers.Lambda):
-            # Its configuration holds bytecode, which Keras does not run unless it is asked to.
-            return layers.Lambda(layer.function, mask=layer.mask, arguments=layer.arguments, name=layer.name)
-        return type(layer).from_config(_config_in_float32(layer.get_config()))
+    copies = {}
 
-    copied = keras.models.clone_model(network, clone_function=copy, recursive=True)
+    def copy(layer):
+        if layer not in copies:  # a layer may be in two models
+            copies[layer] = _copy_in_float32(layer, copy)
+        return copies[layer]
+
+    copied = copy(network)
     copied.set_weights(network.get_weights())
     return copied
+
+
+def _copy_in_float32(layer, copy):
+    if isinstance(layer, keras.Sequential):
+        # Keras would give it an input of the old precision.
+        return keras.Sequential([keras.Input(batch_shape=layer.input_shape), *map(copy, layer.layers)], name=layer.name)
+    if isinstance(layer, keras.Model) and hasattr(layer, "operations"):
+        return keras.models.clone_model(layer, clone_function=copy)
+    if isinstance(layer, layers.Lambda):
+        # Its configuration holds bytecode, which Keras does not run unless it is asked to.
+        return layers.Lambda(
+            layer.function, mask=layer.mask, arguments=layer.arguments, name=layer.name, dtype="float32"
+        )
+    return type(layer).from_config(_config_in_float32(layer.get_config()))
 
 
 def _config_in_float32(config):
@@ -224,10 +240,17 @@ def write_saved_model(encoder, decoder, path) -> None:
 
 @contextlib.contextmanager
 def _quiet():
-    with warnings.catch_warnings():
-        # The converters warn of each other's and NumPy's deprecations, which no user of ours can mend.
-        warnings.simplefilter("ignore")
-        yield
+    # The converters warn of each other's and NumPy's deprecations, which no user of ours can mend, and log what they do
+    # not know, which an error then says.
+    log = logging.getLogger("tf2onnx")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def run_onnx(path, inputs: dict) -> dict[str, np.ndarray]:

@@ -76,41 +76,49 @@ def _advice(network, inputs: dict, format: str, tolerance: float) -> str:
 def _first_not_held(network, inputs: dict, format: str, tolerance: float) -> str | None:
     """Name and class of the first layer or operation of a functional model that a format does not hold, if it is one.
 
-    All up to it is held and, with it, all is not: halving finds it.
+    The models within are asked one by one, for numbers of their own. Of the others, all up to the first is held and,
+    with it, all is not: halving finds it.
     """
-    outputs = [
-        (operation, operation.output)
-        for operation in network.operations
-        if not isinstance(operation, keras.layers.InputLayer) and _one_tensor(operation)
-    ]
+    (values,) = inputs.values()
+    operations = [each for each in _operations(network) if not isinstance(each, keras.layers.InputLayer)]
+    for inner in operations:
+        if isinstance(inner, keras.Model) and len(inner.inputs) == 1:
+            given = inner.inputs[0]
+            numbers = {"given": np.random.default_rng(0).normal(size=(2, *given.shape[1:])).astype(given.dtype)}
+            outputs = {f"value_{number}": tensor for number, tensor in enumerate(inner.outputs)}
+            if not holds(_part(inner, outputs), numbers, format, tolerance):
+                within = _first_not_held(inner, numbers, format, tolerance)
+                return _named(inner) if within is None else f"{within} of {inner.name!r}"
+    plain = [each for each in operations if not isinstance(each, keras.Model) and _one_tensor(each)]
 
     def held(count):
-        until = {f"value_{number}": tensor for number, (_, tensor) in enumerate(outputs[:count])}
-        return not until or holds(_at_inference(network.input, until), inputs, format, tolerance)
+        until = {f"value_{number}": each.output for number, each in enumerate(plain[:count])}
+        return not until or holds(_part(network, until), {"given": values}, format, tolerance)
 
-    least, most = 0, len(outputs)
+    least, most = 0, len(plain)
     if held(most):
         return None
     while most - least > 1:
         middle = (least + most) // 2
         least, most = (middle, most) if held(middle) else (least, middle)
-    culprit = outputs[least][0]
-    kind = "layer" if isinstance(culprit, keras.layers.Layer) else "operation"
-    named = f"{kind} {culprit.name!r} ({type(culprit).__name__})"
-    if isinstance(culprit, keras.Model) and isinstance(getattr(culprit, "input", None), keras.KerasTensor):
-        # What its layers make of any input says which of them it is.
-        given = culprit.input
-        numbers = np.random.default_rng(0).normal(size=(2, *given.shape[1:]))
-        if _one_tensor(culprit):
-            inner = _at_inference({"given": given}, {"value": culprit.output})
-            named = _first_not_held(inner, {"given": numbers.astype(given.dtype)}, format, tolerance) or named
-    return named
+    return _named(plain[least])
 
 
-def _at_inference(given: dict, outputs: dict) -> keras.Model:
-    """Part of a graph as a model of its own, in which layers that are random in training are not."""
-    fresh = {name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name) for name, tensor in given.items()}
-    return keras.Model(fresh, keras.Model(given, outputs)(fresh, training=False))
+def _operations(network) -> list:
+    """Layers and other operations of a functional or sequential model, in an order in which they can run."""
+    return network.layers if isinstance(network, keras.Sequential) else network.operations
+
+
+def _named(operation) -> str:
+    kind = "layer" if isinstance(operation, keras.layers.Layer) else "operation"
+    return f"{kind} {operation.name!r} ({type(operation).__name__})"
+
+
+def _part(network, outputs: dict) -> keras.Model:
+    """Part of a model as one of its own, in which layers that are random in training are not."""
+    (tensor,) = network.inputs
+    fresh = keras.Input(tensor.shape[1:], dtype=tensor.dtype, name="given")
+    return keras.Model({"given": fresh}, keras.Model(tensor, outputs)(fresh, training=False))
 
 
 def _one_tensor(operation) -> bool:
@@ -119,7 +127,7 @@ def _one_tensor(operation) -> bool:
         output = operation.output
     except (AttributeError, ValueError):
         return False
-    return isinstance(output, keras.KerasTensor) and None not in output.shape[1:] and output.dtype != "bool"
+    return isinstance(output, keras.KerasTensor) and output.dtype != "bool"
 
 
 def _is_difference(error: Exception) -> bool:

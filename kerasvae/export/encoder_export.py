@@ -101,7 +101,7 @@ def encoder(
         with diagnosing(artefact, format, [(servable, given)], tolerance):
             # Keras asks for a suffix, which the temporary name therefore keeps.
             write_network(servable, temporary, format)
-            largest_difference(artefact, run(temporary, given["image"], format), expected, tolerance)
+            largest_difference(artefact, _outputs(temporary, given["image"], format), expected, tolerance)
         files.write_json(
             temporary_description,
             {
@@ -144,7 +144,7 @@ def run(path, images, format: str | None = None) -> dict[str, np.ndarray]:
         raise ValueError(f"images must be an array (n, height, width, channels), got {found}")
     check_can_run("format", format)
     try:
-        return RUNNERS[format](path, {"image": images})
+        return _outputs(path, images, format)
     except OSError:
         raise
     except Exception as error:  # the runtimes' errors have no class in common
@@ -152,6 +152,10 @@ def run(path, images, format: str | None = None) -> dict[str, np.ndarray]:
             f"images: {str(path)!r} is no artefact of the format {format}, or takes no {images.dtype} of shape "
             f"{images.shape} ({first_line(error)})"
         ) from error
+
+
+def _outputs(path, images, format: str) -> dict[str, np.ndarray]:
+    return RUNNERS[format](path, {"image": images})
 
 
 def check_model(model) -> None:
@@ -203,9 +207,7 @@ def encoded(array) -> dict:
 
 def check_tolerance(tolerance) -> None:
     """ValueError unless it is a number above 0 and at most `LARGEST_TOLERANCE`."""
-    if (
-        isinstance(tolerance, bool) or not isinstance(tolerance, numbers.Real) or not 0 < tolerance <= LARGEST_TOLERANCE
-    ):
+    if isinstance(tolerance, bool) or not isinstance(tolerance, numbers.Real) or not 0 < tolerance <= LARGEST_TOLERANCE:
         raise ValueError(f"tolerance must be a number above 0 and at most {LARGEST_TOLERANCE}, got {tolerance!r}")
 
 

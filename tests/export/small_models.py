@@ -18,6 +18,7 @@ if BACKEND == "jax" and importlib.util.find_spec("tensorflow") is None:
 SHAPE, LATENTS = (8, 8, 1), 3
 write_model_card = model_card.write  # which some tests leave out
 needs_a_format = pytest.mark.skipif(not FORMATS, reason="this backend writes no bundle here")
+needs_saved_model = pytest.mark.skipif("tf_saved_model" not in FORMATS, reason="about TensorFlow's format")
 needs_onnx = pytest.mark.skipif("onnx" not in FORMATS, reason="ONNX is written from TensorFlow")
 
 

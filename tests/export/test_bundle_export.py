@@ -21,6 +21,7 @@ from export.small_models import (
     manifest_of,
     needs_a_format,
     needs_onnx,
+    needs_saved_model,
     pixels,
     write_model_card,
 )
@@ -144,7 +145,7 @@ def test_opened_by_the_reader_it_is_the_model(model, written):
     assert decoded.min() == 0 and decoded.max() == 255
 
 
-@needs_a_format
+@needs_saved_model
 @pytest.mark.parametrize("count", [1, 7])
 def test_saved_model(model, written, count):
     place = written[0] / "tf_saved_model"

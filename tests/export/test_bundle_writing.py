@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from export.small_models import BACKEND, DATA, FORMATS, IMAGES, make, manifest_of, needs_a_format, needs_onnx
+from export.small_models import BACKEND, DATA, FORMATS, IMAGES, make, manifest_of, needs_onnx, needs_saved_model
 
 import kerasvae as kv
 from kerasvae.export import artefacts, bundle_export, model_card
@@ -50,7 +50,7 @@ def test_what_is_interrupted_leaves_the_old_bundle(model, quick, monkeypatch, tm
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
-@needs_a_format
+@needs_saved_model
 @pytest.mark.parametrize("wrong", [1.0, np.nan])
 def test_an_artefact_that_is_not_the_model_is_not_kept(model, monkeypatch, tmp_path, wrong):
     monkeypatch.setattr(artefacts, "write_saved_model", lambda *arguments: None)
