@@ -18,12 +18,12 @@ def check_image_shape(image_shape, *, least: int = 1) -> tuple[int, int, int]:
         hint = "; pass its image_shape" if hasattr(image_shape, "image_shape") else ""
         raise ValueError(
             f"image_shape must be (height, width, channels), positive integers with 1 to {MOST_CHANNELS} channels, "
-            f"got {image_shape!r}{hint}"
+            f"got {_shown(image_shape)}{hint}"
         )
     if min(shape[:2]) < least:
         raise ValueError(
             f"image_shape: height and width must be at least {least} for networks of convolutions, got "
-            f"{image_shape!r}; enlarge the images, or use the mlp networks"
+            f"{_shown(image_shape)}; enlarge the images, or use the mlp networks"
         )
     return tuple(int(size) for size in shape)
 
@@ -31,7 +31,7 @@ def check_image_shape(image_shape, *, least: int = 1) -> tuple[int, int, int]:
 def check_hidden(hidden) -> tuple[int, ...]:
     """Widths of hidden layers as ints; ValueError for what are none."""
     if not isinstance(hidden, list | tuple | np.ndarray):
-        raise ValueError(f"hidden must be a list of integers, one for each layer, got {hidden!r}")
+        raise ValueError(f"hidden must be a list of integers, one for each layer, got {_shown(hidden)}")
     return tuple(check_positive_integer(f"hidden[{number}]", width) for number, width in enumerate(hidden))
 
 
@@ -41,7 +41,7 @@ def check_activation(activation):
         keras.activations.get(activation)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"activation must be a name that keras.activations knows, such as 'relu', or a function, got {activation!r}"
+            f"activation must be a name that keras.activations knows, such as 'relu', or a function, got {_shown(activation)}"
         ) from error
     return activation
 
@@ -49,13 +49,13 @@ def check_activation(activation):
 def check_name(name) -> str:
     """ValueError unless it is a name that Keras takes."""
     if not isinstance(name, str) or not name or "/" in name:
-        raise ValueError(f"name must be text without '/', got {name!r}")
+        raise ValueError(f"name must be text without '/', got {_shown(name)}")
     return name
 
 
 def check_positive_integer(name: str, value) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer, at least 1, got {value!r}")
+        raise ValueError(f"{name} must be an integer, at least 1, got {_shown(value)}")
     return int(value)
 
 
@@ -64,6 +64,12 @@ def glorot_normal(seed: int | None):
     if seed is None:
         return keras.initializers.GlorotNormal
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-        raise ValueError(f"seed must be None or an integer, at least 0, got {seed!r}")
+        raise ValueError(f"seed must be None or an integer, at least 0, got {_shown(seed)}")
     states = np.random.default_rng(int(seed))
     return lambda: keras.initializers.GlorotNormal(seed=int(states.integers(2**31 - 1)))
+
+
+def _shown(value) -> str:
+    """A value in a message: an array may have thousands of numbers."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
