@@ -41,7 +41,8 @@ def check_activation(activation):
         keras.activations.get(activation)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"activation must be a name that keras.activations knows, such as 'relu', or a function, got {_shown(activation)}"
+            "activation must be a name that keras.activations knows, such as 'relu', or a function, got "
+            f"{_shown(activation)}"
         ) from error
     return activation
 
