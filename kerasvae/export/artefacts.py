@@ -16,6 +16,7 @@ from kerasvae.export.onnx_file import write_onnx
 from kerasvae.export.torch_program import run_torch, write_torch
 from kerasvae.extras import require
 from kerasvae.models.images import center_and_scale, standardize
+from kerasvae.models.reconstruction import image_link
 
 _LESS_THAN_FLOAT32 = ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16")
 # Keras's names for them, and how a path of each ends.
@@ -162,8 +163,7 @@ def expected_pixels(model, network, latents) -> dict[str, np.ndarray]:
         image = model.decode(latents)
     else:
         image = model.run_network(network, latents)
-        link = getattr(model.reconstruction, "expected_image", None)
-        image = image if link is None else keras.ops.convert_to_numpy(link(image))
+        image = keras.ops.convert_to_numpy(model.expected_image(image))
     image = (image * np.asarray(model.pixel_std, "float64") + np.asarray(model.pixel_mean, "float64")) * 255.0
     return {"image": np.clip(image, 0.0, 255.0)}
 
@@ -187,7 +187,7 @@ def decoder_to_pixels(model, network) -> keras.Model:
     """A functional model from `latents` to `image`, pixels 0..255: clipped, not rounded."""
     latents = layers.Input((model.latents,), dtype="float32", name="latents")
     image = network(latents, training=False)
-    if hasattr(model.reconstruction, "expected_image"):
+    if image_link(model.reconstruction) is not None:
         image = _ExpectedImage(model.reconstruction, dtype="float32", name="expected_image")(image)
     scale, offset = (255.0 * np.asarray(constant, "float64") for constant in (model.pixel_std, model.pixel_mean))
     image = layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name="pixels")(image)
@@ -205,7 +205,7 @@ class _ExpectedImage(layers.Layer):
         self.reconstruction = reconstruction
 
     def call(self, predicted):
-        return self.reconstruction.expected_image(predicted)
+        return image_link(self.reconstruction)(predicted)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -71,6 +71,13 @@ def target_range(loss) -> tuple[float, float]:
     return getattr(loss, "target_range", known)
 
 
+def image_link(loss):
+    """The function that makes images of what the loss takes for predictions, where these are no images; or None."""
+    link = getattr(loss, "expected_image", None)
+    # Keras's own losses of logits.
+    return ops.sigmoid if link is None and getattr(loss, "from_logits", False) else link
+
+
 def predicts_probabilities(loss) -> bool:
     """Whether the loss takes the decoder's outputs for probabilities, 0..1, which a linear decoder does not give."""
     return getattr(loss, "from_logits", None) is False

@@ -17,7 +17,7 @@ from kerasvae.models.hyperparameter import hyperparameters
 from kerasvae.models.images import channel_constants, check_images, standardize
 from kerasvae.models.networks import check_networks, warn_of_unseeded_networks
 from kerasvae.models.noise import standard_normal
-from kerasvae.models.reconstruction import per_image_or_element, reconstruction_loss
+from kerasvae.models.reconstruction import image_link, per_image_or_element, reconstruction_loss
 from kerasvae.models.saving import Saving
 from kerasvae.models.train_step import TrainStep
 from kerasvae.models.training import Training
@@ -260,11 +260,8 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
 
     def expected_image(self, predicted):
         """The images that the decoder's outputs stand for: a loss may predict logits (`BernoulliNLL`)."""
-        link = getattr(self.reconstruction, "expected_image", None)
-        if link is not None:
-            return link(predicted)
-        # Keras's own losses of this kind.
-        return ops.sigmoid(predicted) if getattr(self.reconstruction, "from_logits", False) else predicted
+        link = image_link(self.reconstruction)
+        return predicted if link is None else link(predicted)
 
     @property
     def metrics(self):
