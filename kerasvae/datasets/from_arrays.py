@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import math
 import numbers
+import zlib
 
 import numpy as np
 
-from kerasvae.datasets.ground_truth import GroundTruthData
+from kerasvae.datasets.ground_truth import GroundTruthData, checksum, images_checksum
 from kerasvae.datasets.statistics import channel_statistics
 
 
@@ -66,6 +67,7 @@ class FromArrays(GroundTruthData):
             None if constants is None else _checked_constants(argument, constants, self.image_shape[-1])
             for argument, constants in (("mean", mean), ("std", std))
         )
+        self._given = [None if constants is None else constants.tolist() for constants in (self._mean, self._std)]
 
     def __len__(self):
         return len(self._table)
@@ -102,6 +104,16 @@ class FromArrays(GroundTruthData):
         if self._std is None:
             self._measure()
         return self._std.copy()
+
+    def fingerprint(self):
+        stored = {"pixels": images_checksum(self), "constants": self._given}
+        if self.factor_names:
+            stored["factor_table"] = checksum(self._classes)
+            stored["factor_values"] = [zlib.crc32(repr(values.tolist()).encode()) for values in self.factor_values]
+        if len(files := getattr(self, "files", ())) > 1000:
+            # Fewer are named, in the order of the images.
+            stored["files"] = f"{zlib.crc32(chr(0).join(files).encode(errors='surrogateescape')):08x}"
+        return {**super().fingerprint(), **stored}
 
     def __repr__(self):
         return super().__repr__() if self.factor_names else super().__repr__().replace(", factors >", ", no factors>")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import reprlib
+import zlib
 
 import keras
 import numpy as np
@@ -203,6 +204,21 @@ class GroundTruthData:
         center, scale = (255.0 * self.mean).astype("float32"), (1.0 / (255.0 * self.std)).astype("float32")
         return (images.astype("float32") - center) * scale
 
+    def fingerprint(self) -> dict:
+        """What tells this data set from another, JSON-able: its class, shape, factors, constants, and arguments.
+
+        A run keeps it, to notice when it would go on with other data. Arguments are the attributes with public names
+        that are numbers, texts, or small arrays. Data sets whose images are stored add what the images hold; where
+        files lie does not matter.
+        """
+        stated = {name: _stated(value) for name, value in vars(self).items() if name[0] != "_"}
+        return {
+            "class": type(self).__name__,
+            "images": len(self),
+            "factors": dict(zip(self.factor_names, map(int, self.factor_sizes), strict=True)),
+            **{name: value for name, value in stated.items() if value is not None and name not in _NOT_STATED},
+        }
+
     def __repr__(self):
         factors = ", ".join(f"{name} {size}" for name, size in zip(self.factor_names, self.factor_sizes, strict=True))
         return f"<{type(self).__name__}: {len(self)} images {self.image_shape}, factors {factors}>"
@@ -236,3 +252,42 @@ def _array(argument: str, values) -> np.ndarray:
         return np.asarray(values)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{argument} must be integers in an array, got {reprlib.repr(values)}") from error
+
+
+# Attributes that a fingerprint holds otherwise, or that say where files lie.
+_NOT_STATED = ("factor_names", "factor_sizes", "data_dir", "manual_dir")
+_SMALL = 2**20
+# Of stored images at most so many bytes are read for a fingerprint.
+_BYTES_READ = 2**28
+
+
+def _stated(value):
+    """A plain attribute as JSON has it, a small array as its checksum; None for anything else."""
+    if isinstance(value, GroundTruthData):
+        return value.fingerprint()
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f" and value.size <= 100:
+            # Not all digits: machines may differ in the last ones.
+            return [float(f"{number:.9g}") for number in value.ravel().tolist()]
+        return checksum(value) if value.dtype.kind in "biu" and value.nbytes <= _SMALL else None
+    if isinstance(value, tuple | list) and len(value) <= 1000:
+        parts = [_stated(part) for part in value]
+        return None if None in parts else parts
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if isinstance(value, bool | int | str | float) else None
+
+
+def checksum(array: np.ndarray) -> str:
+    """CRC-32 of an array's numbers, in hexadecimal."""
+    return f"{zlib.crc32(np.ascontiguousarray(array)):08x}"
+
+
+def images_checksum(data) -> str:
+    """CRC-32 of a data set's images; of more than 256 MiB, of as many that lie evenly among them."""
+    bytes_each = math.prod(data.image_shape)
+    read = min(len(data), max(_BYTES_READ // bytes_each, 1))
+    chosen, found = np.linspace(0, len(data) - 1, read).round().astype("int64"), 0
+    for start in range(0, read, 256):
+        found = zlib.crc32(np.ascontiguousarray(data.images(chosen[start : start + 256])), found)
+    return f"{found:08x}"

@@ -8,7 +8,7 @@ import reprlib
 
 import numpy as np
 
-from kerasvae.datasets.ground_truth import GroundTruthData
+from kerasvae.datasets.ground_truth import GroundTruthData, images_checksum
 
 
 class ImageTable(GroundTruthData):
@@ -60,3 +60,6 @@ class ImageTable(GroundTruthData):
 
     def device_table(self):
         return np.asarray(self.table)
+
+    def fingerprint(self):
+        return {**super().fingerprint(), "pixels": images_checksum(self)}
