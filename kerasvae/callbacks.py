@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import csv
 import io
 import math
 import numbers
+import os
 from pathlib import Path
 
 import keras
@@ -46,7 +48,27 @@ def _copy_sharing(callback, shared, memo: dict):
     return copied
 
 
-def _check_array(images) -> np.ndarray:
+def _check_path(path) -> Path:
+    """A path that a file can be written to; TypeError or OSError otherwise."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be the path of a file, got {type(path).__name__} {path!r}")
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"path: {str(path)!r} is a folder; name a file in it")
+    return files.check_writable(path)
+
+
+def _check_integer(name: str, value, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"{name} must be an integer, at least {least}, got {value!r}")
+
+
+def _check_model(callback, *attributes) -> None:
+    """TypeError unless the model is of this package, or has the attributes that are named."""
+    if not isinstance(callback.model, VAE) and not (attributes and all(hasattr(callback.model, a) for a in attributes)):
+        raise TypeError(f"{type(callback).__name__} is for models of this package, got {type(callback.model).__name__}")
+
+
+def _check_array(images, allowed: str = "a ground-truth data set or images") -> np.ndarray:
     """Images as an array; ValueError unless there are some, uint8 or floating."""
     try:
         array = images if isinstance(images, np.ndarray) else keras.ops.convert_to_numpy(images)
@@ -55,10 +77,27 @@ def _check_array(images) -> np.ndarray:
         shape, dtype = (), type(images).__name__
     if len(shape) != 4 or 0 in shape or not (dtype == "uint8" or "float" in dtype):
         raise ValueError(
-            "images must be a ground-truth data set or images (n, height, width, channels), uint8 0..255 or "
-            f"standardised floating, at least one, got {dtype} of shape {tuple(shape)}"
+            f"images must be {allowed} (n, height, width, channels), uint8 0..255 or standardised floating, at least "
+            f"one, got {dtype} of shape {tuple(shape)}"
         )
     return array
+
+
+def _check_finite(images: np.ndarray, indices: np.ndarray) -> None:
+    """ValueError, naming one of the indices, for images that are not finite."""
+    if bad := (~np.isfinite(images).all(axis=(1, 2, 3))).nonzero()[0].tolist():
+        raise ValueError(
+            f"images must be finite: of {len(images)}, {len(bad)} hold NaN or infinity, such as the one at index "
+            f"{indices[bad].min()}"
+        )
+
+
+class _EverythingIsCheckedError(Exception):
+    """Stops `evaluate` once it has checked its arguments."""
+
+
+def _end_of_checks(images):
+    raise _EverythingIsCheckedError
 
 
 class DisentanglementScores(keras.callbacks.Callback):
@@ -76,6 +115,10 @@ class DisentanglementScores(keras.callbacks.Callback):
         seed, train, test: as in `evaluate`, with smaller defaults (2000 and 1000 samples): MIG and DCI from so few are
             biased, so compare runs by `evaluate` with its own defaults.
 
+    Raises:
+        TypeError, ValueError: as `evaluate`, before anything is trained; for `scores` as one text, such as "all"; in
+            `fit`, for a model that is no `kerasvae.VAE`.
+
     Example:
 
     ```python
@@ -86,14 +129,28 @@ class DisentanglementScores(keras.callbacks.Callback):
 
     def __init__(self, data, scores=("mig",), *, every: int = 1, seed: int = 1, train: int = 2000, test: int = 1000):
         super().__init__()
+        if not all(callable(getattr(data, name, None)) for name in ("images", "factors", "__len__")):
+            raise TypeError(
+                f"data must be a ground-truth data set such as kerasvae.datasets.XYSquares(), got {type(data).__name__}"
+            )
+        if isinstance(scores, str) or not hasattr(scores, "__iter__"):
+            raise TypeError(
+                f'scores must be names and functions in a list or a dictionary, such as ["mig"], got {scores!r}'
+            )
         self.data = data
         self.scores = dict(scores) if isinstance(scores, dict) else list(scores)
         self.every = _check_every(every)
+        for name, value, least in (("seed", seed, 0), ("train", train, 2), ("test", test, 1)):
+            _check_integer(name, value, least)
         self.sample = {"seed": seed, "train": train, "test": test}
+        # What would fail after the first epoch fails here.
+        with contextlib.suppress(_EverythingIsCheckedError):
+            evaluate(_end_of_checks, data, self.scores, progress=False, **self.sample)
         self.last: dict[str, float] = {}
         self._scored = None
 
     def on_train_begin(self, logs=None):
+        _check_model(self, "encode")
         # Another model must not inherit the scores of the one before.
         if self._scored is not self.model:
             self.last, self._scored = {}, self.model
@@ -151,8 +208,7 @@ class LatentKL(keras.callbacks.Callback):
     def __init__(self, images, *, samples: int = 1024, every: int = 1, threshold: float = COLLAPSED, seed: int = 0):
         super().__init__()
         for name, value, least in (("samples", samples, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-                raise ValueError(f"{name} must be an integer, at least {least}, got {value!r}")
+            _check_integer(name, value, least)
         real = isinstance(threshold, numbers.Real) and not isinstance(threshold, bool)
         if not real or not 0 <= threshold < math.inf:
             raise ValueError(f"threshold must be a number, at least 0, got {threshold!r}")
@@ -162,16 +218,11 @@ class LatentKL(keras.callbacks.Callback):
         images = images if self.data is not None else _check_array(images)
         chosen = np.random.default_rng(seed).permutation(len(images))[:samples]
         self.images = images[chosen] if self.data is None else images.images(chosen)
-        if bad := (~np.isfinite(self.images).all(axis=(1, 2, 3))).nonzero()[0].tolist():
-            raise ValueError(
-                f"images must be finite: of {len(chosen)}, {len(bad)} hold NaN or infinity, such as the one at index "
-                f"{chosen[bad].min()}"
-            )
+        _check_finite(self.images, chosen)
         self.last: dict[str, float] = {}
 
     def on_train_begin(self, logs=None):
-        if not isinstance(self.model, VAE):
-            raise TypeError(f"LatentKL is for models of this package, got {type(self.model).__name__}")
+        _check_model(self)
         check_images(self.images, self.model.image_shape, "images")
         # Weights may have been set anew since the last `fit`.
         self.last = {}
@@ -212,24 +263,32 @@ class LatentTraversals(keras.callbacks.Callback):
         columns: pictures in a row, at least 2. Default 9.
 
     Raises:
-        ValueError: for another suffix, `every` or `columns`, or a path with other fields.
+        TypeError: for a path that is none; in `fit`, for a model that is no `kerasvae.VAE`.
+        ValueError: for another suffix, `every` or `columns`, a path with other fields, or images of another shape or
+            dtype, none, or that are not finite; in `fit`, for images that do not fit the model.
         OSError: when `path` cannot be written.
     """
 
     def __init__(self, path, images, *, every: int = 1, columns: int = 9):
         super().__init__()
-        self.path, self.images = str(path), images
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"path must be the path of a PNG file, got {type(path).__name__} {path!r}")
+        self.path, self.images = str(path), _check_array(images, "images")
+        _check_finite(self.images, np.arange(len(self.images)))
         self.every, self.columns = _check_every(every), columns
         # What would fail at the first picture fails here, before the training.
-        if isinstance(columns, bool) or not isinstance(columns, numbers.Integral) or columns < 2:
-            raise ValueError(f"columns must be an integer, at least 2, got {columns!r}")
+        _check_integer("columns", columns, 2)
         try:
             example = self.path.format(epoch=0, step=0)
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise ValueError(f"path may hold the fields {{epoch}} and {{step}} alone, got {self.path!r}") from error
         if not example.lower().endswith(".png"):
             raise ValueError(f"path must end in .png, got {self.path!r}")
-        files.check_writable(example)
+        _check_path(example)
+
+    def on_train_begin(self, logs=None):
+        _check_model(self)
+        check_images(self.images, self.model.image_shape, "images")
 
     def on_epoch_end(self, epoch, logs=None):
         if _due(self, epoch):
@@ -254,15 +313,17 @@ class Checkpoint(keras.callbacks.Callback):
             `steps_per_execution` is above 1. It is also saved at the end of every epoch.
 
     Raises:
+        TypeError: for a path that is none.
         ValueError: for another suffix or `every`.
         OSError: when `path` cannot be written.
+        FloatingPointError: in `fit`, instead of saving weights that are not finite: the last good file stays.
     """
 
     def __init__(self, path, every: int = 500):
         super().__init__()
-        if Path(path).suffix != ".keras":
+        if isinstance(path, str | os.PathLike) and Path(path).suffix != ".keras":
             raise ValueError(f"path must end in .keras, got {str(path)!r}")
-        self.path = files.check_writable(path)
+        self.path = _check_path(path)
         self.every = _check_every(every)
         self._saved = 0
 
@@ -277,11 +338,28 @@ class Checkpoint(keras.callbacks.Callback):
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.model.save(self.path)
+        self.write()
 
     def save(self):
         """Write the checkpoint in the middle of an epoch."""
+        self.write()
+
+    def write(self):
+        """Write the checkpoint; FloatingPointError when weights are not finite."""
+        self.check_finite()
         self.model.save(self.path)
+
+    def check_finite(self):
+        """FloatingPointError when a weight of the model is not finite."""
+        model = self.model
+        for weight in model.weights:
+            if "float" in str(weight.dtype):
+                values = keras.ops.convert_to_numpy(weight).astype("float64")
+                if not np.isfinite(values).all():
+                    after = f" after step {int(model.step.numpy())}" if hasattr(model, "step") else ""
+                    raise FloatingPointError(
+                        f"the model has diverged: weights hold NaN or infinity{after}, such as {weight.path}"
+                    )
 
 
 class HistoryFile(keras.callbacks.Callback):
@@ -291,18 +369,21 @@ class HistoryFile(keras.callbacks.Callback):
     that the checkpoint has not reached.
 
     Args:
-        path: CSV file.
+        path: CSV file, a new one or one that `HistoryFile` wrote.
 
     Raises:
+        TypeError: for a path that is none; in `fit`, for a model that is no `kerasvae.VAE`.
+        ValueError: when the file holds something else.
         OSError: when `path` cannot be written.
     """
 
     def __init__(self, path):
         super().__init__()
-        self.path = files.check_writable(path)
-        self.rows: list[dict] = []
+        self.path = _check_path(path)
+        self.rows: list[dict] = read_history(self.path)
 
     def on_train_begin(self, logs=None):
+        _check_model(self, "step")
         step = int(self.model.step.numpy())
         self.rows = [row for row in read_history(self.path) if row["step"] <= step]
 
@@ -322,13 +403,19 @@ def read_history(path) -> list[dict]:
     """The rows that `HistoryFile` wrote to `path`, numbers as floats and `step` as int; none if there is no file.
 
     Raises:
+        TypeError: for a path that is none.
         ValueError: when the file holds something else.
+        IsADirectoryError: an OSError, for a folder.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be the path of a CSV file, got {type(path).__name__} {path!r}")
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"path: {str(path)!r} is a folder; name the history in it, such as history.csv")
     if not Path(path).is_file():
         return []
     try:
         with open(path, encoding="utf-8", newline="") as file:
             rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
         return [{**row, "step": int(row["step"])} for row in rows]
-    except (KeyError, TypeError, ValueError) as error:
+    except (csv.Error, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"path must be a CSV file of numbers with a column step, got {str(path)!r}") from error
