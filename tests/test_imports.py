@@ -27,6 +27,7 @@ ALLOWED = {
     # h5py to look into the weights of a model, in a function
     "archives": ([], ["h5py", "numpy"]),
     "extras": ([], []),
+    "locks": ([], []),
     "image_files": ([], ["numpy", "PIL"]),
     "math": ([], ["keras"]),
     "schedules": ([], ["keras"]),
@@ -51,15 +52,15 @@ ALLOWED = {
     "callbacks": (["files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
     # rich for the progress of heat maps that average over many images
     "plots": (["files", "math", "metrics"], ["keras", "numpy", "scipy", "matplotlib", "rich"]),
-    "runs": (["callbacks", "files", "models"], ["keras", "numpy"]),
+    "runs": (["callbacks", "files", "locks", "models"], ["keras", "numpy"]),
     # serving to verify what was written; plots, in functions, for the model card
     "export": (
-        "datasets extras files math metrics models plots serving".split(),
+        "datasets extras files locks math metrics models plots serving".split(),
         "keras numpy rich scipy tensorflow onnx onnxruntime tf2onnx ai_edge_litert".split(),
     ),
     "report": (["analysis", "files", "metrics", "plots"], ["matplotlib", "numpy", "rich", "PIL"]),
     "serving": (
-        ["extras", "files", "image_files"],
+        ["extras", "files", "image_files", "locks"],
         "fastapi grpc mlserver numpy onnxruntime orjson PIL prometheus_client pyarrow pydantic rich starlette uvicorn "
         "uvloop".split(),
     ),

@@ -159,7 +159,7 @@ def test_killed_and_resumed(tmp_path, uninterrupted):
         process.communicate()
     assert process.returncode == -signal.SIGKILL
     (tmp_path / "reached").unlink()
-    assert contents(tmp_path) == ["checkpoint.keras", "history.csv", "settings.json"]
+    assert contents(tmp_path) == [".lock", "checkpoint.keras", "history.csv", "settings.json"]
     assert int(kv.runs.load_model(tmp_path).step.numpy()) == 7
     assert [row["step"] for row in read_history(tmp_path / "history.csv")] == [5]
     assert_ends_alike(tmp_path, train(tmp_path, resume=True), uninterrupted)

@@ -29,15 +29,17 @@ def train(*, out, resume: bool = False, quiet: bool = False, **settings) -> None
 
     Raises:
         ValueError, FileExistsError, OSError: as `kerasvae.runs.train` and the classes that the settings name.
+        RuntimeError: when the model diverged.
     """
+    if settings["objective"] not in OBJECTIVES:
+        raise ValueError(f"--objective must be one of {', '.join(OBJECTIVES)}, got {settings['objective']!r}")
     data = build_data(settings)
     options = {
         "batch_size": settings["batch_size"],
         "steps": settings["steps"],
         "seed": settings["seed"],
         "standardize": settings["loss"] != "bernoulli",
-        # None in runs that were begun before there was the option.
-        "on_device": bool(settings["on_device"]),
+        "on_device": settings["on_device"],
     }
     if OBJECTIVES[settings["objective"]].images_per_example == 2:
         pairs = {"changed": _changed(settings["changed"]), "radius": settings["radius"]}
@@ -47,18 +49,22 @@ def train(*, out, resume: bool = False, quiet: bool = False, **settings) -> None
     # What it refuses is refused before the folder holds a run.
     with naming_options(_OPTIONS):
         pipeline(start=0)
-    model = runs.train(
-        functools.partial(build_model, data, settings),
-        pipeline,
-        out,
-        steps=settings["steps"],
-        checkpoint_every=settings["checkpoint_every"],
-        # The progress bar comes first, so that it does not grow by a number for each latent.
-        callbacks=[*([] if quiet else [keras.callbacks.ProgbarLogger()]), LatentKL(data)],
-        settings=settings,
-        resume=resume,
-        verbose=0 if quiet else 1 if sys.stdout.isatty() else 2,
-    )
+    try:
+        model = runs.train(
+            functools.partial(build_model, data, settings),
+            pipeline,
+            out,
+            steps=settings["steps"],
+            checkpoint_every=settings["checkpoint_every"],
+            # The progress bar comes first, so that it does not grow by a number for each latent.
+            callbacks=[*([] if quiet else [keras.callbacks.ProgbarLogger()]), LatentKL(data)],
+            settings=settings,
+            resume=resume,
+            verbose=0 if quiet else 1 if sys.stdout.isatty() else 2,
+        )
+    except FloatingPointError as error:
+        # An error of the command, which is told in a line.
+        raise RuntimeError(str(error)) from error
     print(f"trained {int(model.step.numpy())} steps: {Path(out) / runs.MODEL}, history in {Path(out) / runs.HISTORY}")
     print(f"next: kerasvae score {out}")
 

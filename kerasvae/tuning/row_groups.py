@@ -127,38 +127,39 @@ def train_together(
     going = []
     for build, pipeline, folder, own, setting in zip(builds, pipelines, folders, callbacks, settings, strict=True):
         folder = Path(folder)
-        setting = {**setting, "steps": steps, "steps_per_epoch": steps_per_epoch}
+        setting = runs.all_settings(setting, pipeline, steps, steps_per_epoch)
+        files.check_writable(folder / runs.SETTINGS, "folder")
         runs.check_settings(folder, setting, resume=True)
         if not (folder / runs.MODEL).is_file():
             model = load(folder / runs.CHECKPOINT) if (folder / runs.CHECKPOINT).is_file() else build()
             files.write_json(folder / runs.SETTINGS, setting, "folder")
-            going.append(_Run(model, pipeline, folder, own, checkpoint_every))
+            going.append(_Run(model, pipeline, folder, own, setting, checkpoint_every))
     while waiting := [run for run in going if run.step < steps]:
         behind = min(run.step for run in waiting)
         until = min((run.step for run in going if run.step > behind), default=steps)
         _advance([run for run in waiting if run.step == behind], until, steps, steps_per_epoch, verbose)
     for run in going:
-        run.model.save(run.folder / runs.MODEL)
+        runs.save(run.model, run.folder / runs.MODEL, run.settings)
         (run.folder / runs.CHECKPOINT).unlink(missing_ok=True)
 
 
 class _Run:
     """A run among several: its model, at some step, and what `runs.train` would do with it."""
 
-    def __init__(self, model, pipeline, folder, callbacks, checkpoint_every):
+    def __init__(self, model, pipeline, folder, callbacks, settings, checkpoint_every):
         self.model, self.pipeline, self.folder, self.callbacks = model, pipeline, folder, list(callbacks)
-        self.checkpoint_every = checkpoint_every
+        self.settings, self.checkpoint_every = settings, checkpoint_every
 
     @property
     def step(self) -> int:
         return int(self.model.step.numpy())
 
     def callbacks_of_epochs(self) -> list:
-        checkpoint = runs.EpochCheckpoint(self.folder / runs.CHECKPOINT, self.checkpoint_every)
+        checkpoint = runs.EpochCheckpoint(self.folder / runs.CHECKPOINT, self.checkpoint_every, self.settings)
         return [*self.callbacks, HistoryFile(self.folder / runs.HISTORY), checkpoint]
 
     def callbacks_within_epoch(self) -> list:
-        return [_CheckpointWithinEpoch(self.folder / runs.CHECKPOINT, self.checkpoint_every)]
+        return [_CheckpointWithinEpoch(self.folder / runs.CHECKPOINT, self.checkpoint_every, self.settings)]
 
 
 class _CheckpointWithinEpoch(runs.EpochCheckpoint):

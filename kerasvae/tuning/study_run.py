@@ -143,23 +143,23 @@ class StudyRun:
             return files.read_json(folder / SCORES)["metrics"]
         progress = RowProgress(folder, row["steps"], row["log_every"])
         on_device, compiled = self._compiled(row)
-        model = runs.train(
-            functools.partial(study_model, row, data, **compiled),
-            functools.partial(_batches, row, data, on_device),
-            folder,
-            steps=row["steps"],
-            steps_per_epoch=row["log_every"],
-            checkpoint_every=self.checkpoint_every,
-            callbacks=[progress, LatentKL(data, samples=1000, threshold=ACTIVE), StopWhenDiverged()],
-            settings=row,
-            resume=True,
-            verbose=verbose,
-        )
-        progress.stage("scores")
-        step = int(model.step.numpy())
-        if diverged(model):
-            found = {"diverged": 1, "diverged_at": step}
+        try:
+            model = runs.train(
+                functools.partial(study_model, row, data, **compiled),
+                functools.partial(_batches, row, data, on_device),
+                folder,
+                steps=row["steps"],
+                steps_per_epoch=row["log_every"],
+                checkpoint_every=self.checkpoint_every,
+                callbacks=[progress, LatentKL(data, samples=1000, threshold=ACTIVE)],
+                settings=row,
+                resume=True,
+                verbose=verbose,
+            )
+        except runs.DivergedError as error:
+            found = {"diverged": 1, "diverged_at": error.step}
         else:
+            progress.stage("scores")
             found, codes = study_scores(model, data, row, self.jobs)
             found |= {"diverged": 0, "seconds_training": round(progress.training, 3)}
             with files.replacing(folder / CODES) as temporary:
@@ -197,19 +197,6 @@ class StudyRun:
         if backend == "tensorflow" and dense and fused > 1:
             compiled["jit_compile"] = True
         return (fast if self.on_device is None else self.on_device), compiled
-
-
-class StopWhenDiverged(keras.callbacks.Callback):
-    """Ends a training whose loss, or whose weights, are no longer finite."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        if not math.isfinite(logs["loss"]) or diverged(self.model):
-            self.model.stop_training = True
-
-
-def diverged(model) -> bool:
-    """Whether a weight of the model is not finite."""
-    return not all(np.isfinite(weight.numpy()).all() for weight in model.trainable_variables)
 
 
 def _batches(row, data, on_device, start):
