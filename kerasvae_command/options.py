@@ -210,15 +210,15 @@ def run_folder(text) -> Path:
 
 def read_settings(folder: Path) -> dict | None:
     """What the run in a folder began with, None for a folder without one; ValueError for a damaged file."""
-    if not (folder / SETTINGS).is_file():
+    path = folder / SETTINGS
+    if not path.is_file():
         return None
     try:
-        text = (folder / SETTINGS).read_text(encoding="utf-8")
-        settings = json.loads(text)
-        if not isinstance(settings, dict):
-            raise ValueError(f"it holds no settings but {text[:40]!r}")
+        settings = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"--resume: {str(folder / SETTINGS)!r} is damaged: {error}") from error
+        raise ValueError(f"--resume: {str(path)!r} is damaged: it is no JSON ({error})") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"--resume: {str(path)!r} must hold a dictionary of settings, it holds {str(settings)[:60]}")
     return settings
 
 

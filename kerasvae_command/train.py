@@ -52,8 +52,8 @@ DEFAULTS = {
     "checkpoint_every": 500,
     "on_device": False,
 }
-# Those that runs begun before they were added have not got.
-ADDED_LATER = ("on_device",)
+# What `kerasvae.runs.train` adds to the settings of a run.
+ADDED = ("steps_per_epoch", "data_set")
 # Options that only some choices have, as in `options.add_only_with`.
 ONLY_WITH = {
     **data.ONLY_WITH,
@@ -168,17 +168,19 @@ def check(values: dict) -> dict:
     before = read_settings(out)
     if before is not None and not resume:
         raise ValueError(f"--out: {str(out)!r} already holds a run; go on with --resume, or name another folder")
-    return {**settings_of(values, before), "out": out, "resume": resume, "quiet": quiet}
+    return {**settings_of(values, before, out / SETTINGS), "out": out, "resume": resume, "quiet": quiet}
 
 
-def settings_of(given: dict, before: dict | None) -> dict:
-    """All settings of a run from those given and those it began with (None for a new run); ValueError if at odds."""
+def settings_of(given: dict, before: dict | None, path: Path) -> dict:
+    """All settings of a run from those given and those it began with (None for a new run); ValueError if at odds.
+
+    Args:
+        given: by the options.
+        before: what the file of the run states.
+        path: of the file.
+    """
     if before is not None:
-        names = (*REQUIRED, *DEFAULTS, "reduction")
-        if missing := [name for name in names if name not in before and name not in ADDED_LATER]:
-            raise ValueError(f"--resume: the run was not begun by `kerasvae train`: its settings lack {missing[0]!r}")
-        # A run that was begun before an option was added has not got it.
-        before = {name: before.get(name) for name in (*names, *ONLY_WITH)}
+        before = _checked(before, path)
         if different := [name for name in given if given[name] != before[name]]:
             began = (f"{flag(name)} {before[name]} (given: {given[name]})" for name in different)
             raise ValueError(f"--resume: the run began with {', '.join(began)}")
@@ -186,10 +188,47 @@ def settings_of(given: dict, before: dict | None) -> dict:
     if missing := [flag(name) for name in REQUIRED if name not in given]:
         raise ValueError(f"a new run needs {' and '.join(missing)}")
     settings = fill_in(given, DEFAULTS, ONLY_WITH)
-    settings.setdefault("reduction", "mean" if settings["objective"] in MEAN_BY_DEFAULT else "sum")
+    settings.setdefault("reduction", _reduction(settings))
     data.check(settings)
     _check_pairs(settings)
     return settings
+
+
+def _checked(stated: dict, path: Path) -> dict:
+    """The settings that a run's file states, without those that are no options; ValueError for a file that was altered.
+
+    Each must be what its option would have given.
+    """
+    names = (*REQUIRED, *DEFAULTS, "reduction", *ONLY_WITH)
+    if missing := [name for name in names if name not in stated]:
+        raise ValueError(f"--resume: {str(path)!r} lacks {missing[0]!r}: it was altered, or is not of `kerasvae train`")
+    if unknown := [name for name in stated if name not in (*names, *ADDED)]:
+        raise ValueError(f"--resume: {str(path)!r} states {unknown[0]!r}, which `kerasvae train` does not know")
+    stated = {name: stated[name] for name in names}
+    given = {name: value for name, value in stated.items() if value is not None}
+    texts = [(flag(name), value) for name, value in given.items() if value is not False]
+    parser = add(_Strict().add_subparsers())
+    arguments = [text for name, value in texts for text in ([name] if value is True else [f"{name}={value}"])]
+    try:
+        found = vars(parser.parse_args([*arguments, "--out", "."]))
+        found = fill_in({name: found[name] for name in given if given[name] is not False}, DEFAULTS, ONLY_WITH)
+        found.setdefault("reduction", _reduction(found))
+        data.check(found)
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"--resume: what {str(path)!r} states cannot be used: {error}") from error
+    for name, value in stated.items():
+        if type(found.get(name)) is not type(value) or found.get(name) != value:
+            raise ValueError(f"--resume: {str(path)!r} was altered: {name!r} cannot be {value!r} in it")
+    return stated
+
+
+def _reduction(settings: dict) -> str:
+    return "mean" if settings["objective"] in MEAN_BY_DEFAULT else "sum"
+
+
+class _Strict(argparse.ArgumentParser):
+    def error(self, message):
+        raise ValueError(message)
 
 
 def _check_pairs(settings: dict) -> None:
