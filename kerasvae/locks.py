@@ -83,11 +83,11 @@ class Lock:
     def check(self) -> None:
         """FileNotFoundError when the place was removed, or replaced by another, since the lock was taken."""
         if not self._is_there():
-            left = sorted(path.name for path in self.place.iterdir()) if self.place.is_dir() else []
+            folder = self.path.parent
+            left = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
             what = f"of it are left: {', '.join(left)}" if left else "nothing of it is left"
-            raise FileNotFoundError(
-                f"{self.argument}: {str(self.place)!r} was removed while it was being written; {what}"
-            )
+            written = "it was being written" if folder == self.place else f"{self.place.name!r} was being written to it"
+            raise FileNotFoundError(f"{self.argument}: {str(folder)!r} was removed while {written}; {what}")
 
     def _is_there(self) -> bool:
         try:

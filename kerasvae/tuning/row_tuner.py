@@ -42,6 +42,10 @@ class CannotWriteError(kt.errors.FatalError, OSError):
     """The disk is full or read-only; a row in which that happened has not failed, and none after it can do better."""
 
 
+class RemovedError(kt.errors.FatalError, OSError):
+    """The folder of the study was removed during the search."""
+
+
 class RowTuner(kt.Tuner):
     """Keras Tuner's loop over the trials of a `RowOracle`; each is a call of `run` in the row's folder.
 
@@ -51,12 +55,13 @@ class RowTuner(kt.Tuner):
         rows: of the study, in the order of `results.csv`.
         console: rich console for a line a row.
         on_wait: function of a line that says what is waited for. Default None: to the console.
+        lock: of the study's folder, which must stay. Default None: another process watches over it.
     """
 
-    def __init__(self, run, oracle, folder, rows, verbose, console, timeout=60.0, on_wait=None):
+    def __init__(self, run, oracle, folder, rows, verbose, console, timeout=60.0, on_wait=None, lock=None):
         self.run, self.folder, self.rows, self.verbose, self.console = run, Path(folder), rows, verbose, console
         self.position = {row_name(row): number for number, row in enumerate(rows, start=1)}
-        self.timeout, self.say_waiting = timeout, on_wait or self.say
+        self.timeout, self.say_waiting, self.lock = timeout, on_wait or self.say, lock
         self.groups, self.apart = RowGroups(run, rows), set()
         super().__init__(oracle, directory=str(folder), project_name="tuner")
         oracle.verbose = 0
@@ -107,7 +112,20 @@ class RowTuner(kt.Tuner):
         with _without_tracebacks():
             super()._try_run_and_update_trial(trial, *arguments, **options)
 
+    def check_folder(self) -> None:
+        """RemovedError when the folder of the study is gone: it must not be made again by what is written next."""
+        try:
+            if self.lock is not None:
+                self.lock.check()
+        except FileNotFoundError as error:
+            raise RemovedError(str(error)) from error
+
+    def on_trial_begin(self, trial):
+        self.check_folder()
+        super().on_trial_begin(trial)
+
     def on_trial_end(self, trial):
+        self.check_folder()
         super().on_trial_end(trial)
         write_results(self.folder / RESULTS, collect(self.folder, self.rows))
 

@@ -9,7 +9,7 @@ import numbers
 import keras
 from rich.console import Console
 
-from kerasvae import files
+from kerasvae import files, locks
 from kerasvae.plots.checks import shown
 from kerasvae.tuning.checks import check_folder
 from kerasvae.tuning.distributed import check_address, check_can_listen, check_not_starting, lead, pickled
@@ -110,8 +110,8 @@ def search(
             row's field names.
         RuntimeError: when another process is searching in the folder, worker processes do not start, or a worker's
             row was given to another or its chief does not answer.
-        OSError: when the folder cannot be written, the disk is full (what is finished stays finished), or the chief
-            cannot listen on its port.
+        OSError: when the folder cannot be written or was removed during the search, the disk is full (what is finished
+            stays finished), or the chief cannot listen on its port.
     """
     _check_run(run)
     if isinstance(verbose, bool) or not isinstance(verbose, numbers.Integral) or verbose not in (0, 1, 2):
@@ -136,7 +136,8 @@ def search(
             said = {"verbose": verbose, "console": console, "on_wait": on_wait}
             work(run, rows, folder, oracle, address, settings, timeout=timeout, **said)
         return collect(folder, rows)
-    with only_process(folder), clear_when_full(folder):
+    with only_process(folder) as lock, clear_when_full(folder):
+        locks.remove_unfinished(folder, (STUDY, RESULTS))
         if chief:
             check_can_listen(address)
         study = study_of(folder, rows, settings)
@@ -147,14 +148,16 @@ def search(
             console.print(f"{len(rows) - waiting} of {len(rows)} rows were finished before", highlight=False)
         write_results(folder / RESULTS, collect(folder, rows))
         with without_chief():
-            tuner = RowTuner(run, oracle, folder, rows, verbose, console, timeout, on_wait)
+            tuner = RowTuner(run, oracle, folder, rows, verbose, console, timeout, on_wait, lock)
             tuner.go_on()
             if alone:
                 tuner.search()
             else:
                 lead(tuner, address, work_as, workers, timeout)
+        lock.check()
         results = collect(folder, rows)
         write_results(folder / RESULTS, results)
+        lock.check()
     failed = [row for row in rows if not stored_result(folder, row)]
     if failed:
         raise FailedRowsError(failed, results, folder)

@@ -6,26 +6,21 @@ import contextlib
 import json
 from pathlib import Path
 
+from kerasvae import locks
 from kerasvae.tuning.rows import row_name
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes on one folder are then not found out.
-    fcntl = None
 
 STUDY = "study.json"
 
 
 @contextlib.contextmanager
 def only_process(folder: Path, lock: str = ".lock"):
-    """Hold one of the folder's locks, which ends with the process; RuntimeError when another has it."""
-    with open(folder / lock, "w", encoding="utf-8") as file:
-        if fcntl:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RuntimeError(f"folder: another process is searching in {str(folder)!r}; wait for it") from error
-        yield
+    """Hold one of the folder's locks, which ends with the process, and yield it; RuntimeError when another has it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            held = stack.enter_context(locks.Lock(folder / lock))
+        except BlockingIOError as error:
+            raise RuntimeError(f"folder: another process is searching in {str(folder)!r}: {error}") from error
+        yield held
 
 
 def study_of(folder: Path, rows: list[dict], settings: dict) -> dict:
