@@ -37,7 +37,7 @@ from kerasvae.export.artefacts import (
     write_saved_model,
 )
 from kerasvae.export.bundle_description import description_of_data, description_of_model, interface
-from kerasvae.export.bundle_folder import check_name, check_place, stated_files, verify, write_manifest
+from kerasvae.export.bundle_folder import check_name, check_place, only_writer, stated_files, verify, write_manifest
 from kerasvae.export.diagnosis import diagnosing
 from kerasvae.export.encoder_export import (
     check_model,
@@ -119,7 +119,8 @@ def bundle(
         FileExistsError: when there is something at `path`.
         RuntimeError: when a format cannot hold a network or does not reproduce it, as of `encoder`, or the bundle does
             not pass its test. Nothing is kept.
-        OSError: when `path` cannot be written.
+        BlockingIOError: an OSError, when another process writes a bundle there, before anything is written.
+        OSError: when `path` cannot be written, or its folder was removed in the meantime.
 
     Example:
 
@@ -145,7 +146,11 @@ def bundle(
     check_place(path, overwrite)
     encoder, decoder = in_float32(model.encoder), in_float32(model.decoder)
 
-    with files.replacing(path) as folder, _Stages(progress, len(formats) + 3) as stage:
+    with (
+        only_writer(path) as lock,
+        files.replacing(path) as folder,
+        _Stages(progress, len(formats) + 3) as stage,
+    ):
         folder.mkdir()
         stage("Encoding the data")
         summary = empty_summary(model.latents) if data is None else _summary(model, encoder, data, indices, seed, stage)
@@ -187,6 +192,7 @@ def bundle(
         verify(folder)
         # Another process may have been quicker.
         check_place(path, overwrite)
+        lock.check()
     return path
 
 

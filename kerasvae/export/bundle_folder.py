@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from kerasvae import files
+from kerasvae import files, locks
 from kerasvae.serving.manifest import CHECKSUM, FILE_NAME, FORMAT, NAME
 
 
@@ -49,6 +50,21 @@ def check_place(path: Path, overwrite: bool) -> None:
     elif path.exists() and not path.is_dir():
         raise FileExistsError(f"path must be a folder, got the file {str(path)!r}")
     files.check_writable(path)
+
+
+@contextlib.contextmanager
+def only_writer(path: Path):
+    """Hold the lock of the place of a bundle, which is checked, and free of what killed processes left; yield it.
+
+    Raises:
+        BlockingIOError: when another process writes a bundle there.
+        ValueError, OSError: as `check_place`.
+    """
+    files.check_writable(path)
+    with locks.file_lock(path) as lock:
+        locks.remove_unfinished(path.parent, (path.name,))
+        check_place(path)
+        yield lock
 
 
 def stated_files(folder: Path) -> dict[str, dict]:

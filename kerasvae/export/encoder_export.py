@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasvae import files
+from kerasvae import files, locks
 from kerasvae.export.artefacts import (
     RUNNERS,
     SUFFIXES,
@@ -96,7 +96,12 @@ def encoder(
     expected = expected_codes(model, network, images)
     servable = encoder_from_pixels(model, network, input_dtype)
     description = description_file(path)
-    with files.replacing(description) as temporary_description, files.replacing(path) as temporary:
+    with (
+        locks.file_lock(path),
+        files.replacing(description) as temporary_description,
+        files.replacing(path) as temporary,
+    ):
+        locks.remove_unfinished(path.parent, ())
         given, artefact = {"image": images.astype(input_dtype)}, f"the {format} artefact"
         with diagnosing(artefact, format, [(servable, given)], tolerance):
             # Keras asks for a suffix, which the temporary name therefore keeps.

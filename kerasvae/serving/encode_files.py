@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasvae import locks
 from kerasvae.files import check_writable, checked_path, replacing
 from kerasvae.image_files import USUAL_ENDINGS, endings, nearly_black
 from kerasvae.serving import code_files
@@ -95,7 +96,9 @@ def encode_files(
         ValueError: for an argument not allowed, no files, and, a BundleError, a bundle that cannot be used.
         ImageError: a ValueError, for a file that cannot be used with `on_error="stop"`.
         ImportError: when onnxruntime is missing, or pyarrow for .parquet.
-        OSError: when `out` cannot be written or the disk has no room for it, before anything is encoded.
+        BlockingIOError: an OSError, when another process writes `out`, before anything is encoded.
+        OSError: when `out` cannot be written or the disk has no room for it, before anything is encoded; when its
+            folder was removed in the meantime.
 
     Example:
 
@@ -127,6 +130,29 @@ def encode_files(
         if file.is_dir():
             raise OSError(f"out: {str(file)!r} is a folder, which no file replaces; name another")
     check_writable(out, "out")
+    with locks.file_lock(out, "out") as lock:
+        locks.remove_unfinished(out.parent, (out.name, errors.name))
+        return _encode_files(
+            bundle,
+            files,
+            out,
+            errors,
+            lock,
+            batch_size,
+            logvar,
+            recursive,
+            resume,
+            on_error,
+            threads,
+            pixel_limit,
+            progress,
+        )
+
+
+def _encode_files(
+    bundle, files, out, errors, lock, batch_size, logvar, recursive, resume, on_error, threads, pixel_limit, progress
+) -> EncodedFiles:
+    """`encode_files` with its arguments checked, by the one process that writes `out`."""
     if not isinstance(bundle, Bundle):
         bundle = Bundle(bundle, threads=threads)
     code_files.check_columns(out, bundle.latent_names, logvar)
@@ -144,6 +170,7 @@ def encode_files(
         _check_room(out, results, bundle.latents * (2 if logvar else 1))
         _encode_all(bundle, results, batch_size, logvar, on_error, threads, pixel_limit, progress)
         results.commit()
+        lock.check()
         encoded = _write(bundle, results, out, errors, logvar)
     # It is no longer needed, now that all is written.
     unfinished.unlink(missing_ok=True)
