@@ -51,10 +51,15 @@ def _copy_sharing(callback, shared, memo: dict):
 def _check_path(path) -> Path:
     """A path that a file can be written to; TypeError or OSError otherwise."""
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be the path of a file, got {type(path).__name__} {path!r}")
+        raise TypeError(f"path must be the path of a file, got {_shortened(path)}")
     if Path(path).is_dir():
         raise IsADirectoryError(f"path: {str(path)!r} is a folder; name a file in it")
     return files.check_writable(path)
+
+
+def _shortened(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{type(value).__name__} {text[:80]}..."
 
 
 def _check_integer(name: str, value, least: int) -> None:
@@ -75,6 +80,7 @@ def _check_array(images, allowed: str = "a ground-truth data set or images") -> 
         shape, dtype = array.shape, array.dtype.name
     except Exception:  # whatever the backend raises for what is no array
         shape, dtype = (), type(images).__name__
+    dtype = type(images).__name__ if dtype == "object" else dtype
     if len(shape) != 4 or 0 in shape or not (dtype == "uint8" or "float" in dtype):
         raise ValueError(
             f"images must be {allowed} (n, height, width, channels), uint8 0..255 or standardised floating, at least "
@@ -129,7 +135,9 @@ class DisentanglementScores(keras.callbacks.Callback):
 
     def __init__(self, data, scores=("mig",), *, every: int = 1, seed: int = 1, train: int = 2000, test: int = 1000):
         super().__init__()
-        if not all(callable(getattr(data, name, None)) for name in ("images", "factors", "__len__")):
+        if isinstance(data, type) or not all(
+            callable(getattr(data, a, None)) for a in ("images", "factors", "__len__")
+        ):
             raise TypeError(
                 f"data must be a ground-truth data set such as kerasvae.datasets.XYSquares(), got {type(data).__name__}"
             )
@@ -272,7 +280,7 @@ class LatentTraversals(keras.callbacks.Callback):
     def __init__(self, path, images, *, every: int = 1, columns: int = 9):
         super().__init__()
         if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"path must be the path of a PNG file, got {type(path).__name__} {path!r}")
+            raise TypeError(f"path must be the path of a PNG file, got {_shortened(path)}")
         self.path, self.images = str(path), _check_array(images, "images")
         _check_finite(self.images, np.arange(len(self.images)))
         self.every, self.columns = _check_every(every), columns
@@ -408,14 +416,17 @@ def read_history(path) -> list[dict]:
         IsADirectoryError: an OSError, for a folder.
     """
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be the path of a CSV file, got {type(path).__name__} {path!r}")
+        raise TypeError(f"path must be the path of a CSV file, got {_shortened(path)}")
     if Path(path).is_dir():
         raise IsADirectoryError(f"path: {str(path)!r} is a folder; name the history in it, such as history.csv")
     if not Path(path).is_file():
         return []
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+            reader = csv.DictReader(file)
+            rows = [{name: float(value) for name, value in row.items() if value} for row in reader]
+        if reader.fieldnames and "step" not in reader.fieldnames:
+            raise KeyError("step")
         return [{**row, "step": int(row["step"])} for row in rows]
     except (csv.Error, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"path must be a CSV file of numbers with a column step, got {str(path)!r}") from error

@@ -7,6 +7,7 @@ import functools
 import json
 import math
 import numbers
+import os
 import zipfile
 from pathlib import Path
 
@@ -84,7 +85,9 @@ def train(
             stays.
         OSError: when the folder cannot be written, or was removed during the run.
     """
-    steps_per_epoch = _check_arguments(build, pipeline, steps, steps_per_epoch, checkpoint_every, callbacks, resume)
+    steps_per_epoch = _check_arguments(
+        build, pipeline, folder, steps, steps_per_epoch, checkpoint_every, callbacks, resume, verbose
+    )
     folder = Path(folder)
     settings = all_settings(settings, pipeline, steps, steps_per_epoch)
     files.check_writable(folder / SETTINGS, "folder")
@@ -232,8 +235,10 @@ class EpochCheckpoint(Checkpoint):
             save(self.model, self.path, self.settings, means)
 
 
-def _check_arguments(build, pipeline, steps, steps_per_epoch, checkpoint_every, callbacks, resume) -> int:
-    """Steps in an epoch; TypeError or ValueError for an argument that is not allowed."""
+def _check_arguments(
+    build, pipeline, folder, steps, steps_per_epoch, checkpoint_every, callbacks, resume, verbose
+) -> int:
+    """Steps in an epoch; TypeError, ValueError or OSError for an argument that is not allowed."""
     for argument, value, what in (
         ("build", build, "a function without arguments that returns the compiled model"),
         ("pipeline", pipeline, "a function of start, the first step, that returns the data from there"),
@@ -252,6 +257,12 @@ def _check_arguments(build, pipeline, steps, steps_per_epoch, checkpoint_every, 
     for number, callback in enumerate(callbacks):
         if not isinstance(callback, keras.callbacks.Callback):
             raise TypeError(f"callbacks[{number}] must be a keras.callbacks.Callback, got {_shortened(callback)}")
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"folder must be the path of a folder, got {_shortened(folder)}")
+    if Path(folder).is_file():
+        raise NotADirectoryError(f"folder: {str(folder)!r} is a file; name a folder")
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f'verbose must be "auto", 0, 1 or 2, got {verbose!r}')
     if not isinstance(resume, bool):
         raise TypeError(f"resume must be True or False, got {resume!r}")
     return math.ceil(steps / 20) if steps_per_epoch is None else steps_per_epoch

@@ -201,7 +201,10 @@ def _checked(stated: dict, path: Path) -> dict:
     """
     names = (*REQUIRED, *DEFAULTS, "reduction", *ONLY_WITH)
     if missing := [name for name in names if name not in stated]:
-        raise ValueError(f"--resume: {str(path)!r} lacks {missing[0]!r}: it was altered, or is not of `kerasvae train`")
+        raise ValueError(
+            f"--resume: {str(path)!r} was altered, or the run was not begun by `kerasvae train`: its settings lack "
+            f"{missing[0]!r}"
+        )
     if unknown := [name for name in stated if name not in (*names, *ADDED)]:
         raise ValueError(f"--resume: {str(path)!r} states {unknown[0]!r}, which `kerasvae train` does not know")
     stated = {name: stated[name] for name in names}

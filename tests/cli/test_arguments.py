@@ -311,12 +311,47 @@ def test_paths_are_kept_absolute(tmp_path, monkeypatch):
     assert options.place("~/cache") == "/home/somebody/cache"
 
 
-def test_a_run_that_was_begun_before_an_option_was_added():
-    before = {name: value for name, value in SETTINGS.items() if name not in ("gamma", "radius", "on_device")}
-    settings = train.settings_of({}, before)
-    assert {**settings, "steps_per_epoch": 1} == {**SETTINGS, "on_device": None}
-    # What the run would compare it with.
-    assert all(before.get(name) == value for name, value in settings.items())
+def test_the_settings_of_a_run_are_taken_as_they_are():
+    assert train.settings_of({}, {**SETTINGS, "data_set": {}}, Path("settings.json")) == {
+        name: value for name, value in SETTINGS.items() if name != "steps_per_epoch"
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"objective": "zzz"}, ["--objective", "'zzz'", "betavae"]),
+        ({"latents": -1}, ["--latents must be an integer, at least 1", "'-1'"]),
+        ({"latents": "9"}, ["'latents' cannot be '9'"]),
+        ({"latents": None}, ["'latents' cannot be None"]),
+        ({"seed": 1.5}, ["--seed", "1.5"]),
+        ({"steps": True}, ["--steps"]),
+        ({"loss": "bernouli"}, ["--loss", "bernouli"]),
+        ({"gamma": 3.0}, ["--gamma is only for --objective"]),
+        ({"reduction": None}, ["'reduction' cannot be None"]),
+        ({"dataset": ["folder"]}, ["--dataset"]),
+        ({"foo": 1}, ["states 'foo'"]),
+    ],
+    ids=str,
+)
+def test_settings_that_were_altered(change, words):
+    with pytest.raises(ValueError) as caught:
+        train.settings_of({}, {**SETTINGS, **change}, Path("runs/a/settings.json"))
+    for word in [*words, "settings.json"]:
+        assert word.replace("--latents must", "--latents: must") in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["latents", "objective", "on_device", "gamma"])
+def test_settings_that_lack_a_field(name):
+    with pytest.raises(ValueError, match=rf"settings\.json' was altered, .* its settings lack '{name}'"):
+        train.settings_of({}, {key: value for key, value in SETTINGS.items() if key != name}, Path("settings.json"))
+
+
+@pytest.mark.parametrize(("text", "message"), [("[1]", "must hold a dictionary"), ("{", "is damaged: it is no JSON")])
+def test_settings_that_are_none(tmp_path, text, message):
+    (tmp_path / "settings.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"--resume: .*settings\.json' {message}"):
+        options.read_settings(tmp_path)
 
 
 def test_version(capsys):
