@@ -98,7 +98,8 @@ def train(
             return load(folder / MODEL)
         model = load(folder / CHECKPOINT) if (folder / CHECKPOINT).is_file() else _built(build)
         begun = _Begun(folder, settings, lock)
-        last = [begun, _History(folder / HISTORY), EpochCheckpoint(folder / CHECKPOINT, checkpoint_every, settings)]
+        checkpoint = EpochCheckpoint(folder / CHECKPOINT, checkpoint_every, settings, begun.check)
+        last = [begun, _History(folder / HISTORY), checkpoint]
         try:
             _fit(model, pipeline, [*callbacks, *last], steps, steps_per_epoch, verbose)
         except FloatingPointError as error:
@@ -207,9 +208,9 @@ class _History(HistoryFile):
 class EpochCheckpoint(Checkpoint):
     """A checkpoint that holds the run's settings, and in mid-epoch the epoch's means, which make its row whole."""
 
-    def __init__(self, path, every: int, settings: dict):
+    def __init__(self, path, every: int, settings: dict, check=lambda: None):
         super().__init__(path, every)
-        self.settings = settings
+        self.settings, self.check = settings, check
         self._means = _run_of(self.path).get("means", ())
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -231,6 +232,8 @@ class EpochCheckpoint(Checkpoint):
 
     def write(self, means=()):
         self.check_finite()
+        # A folder that is gone must not be made again.
+        self.check()
         with _writing(self.path.parent):
             save(self.model, self.path, self.settings, means)
 
