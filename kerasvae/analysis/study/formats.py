@@ -246,7 +246,7 @@ def _row_of(path) -> dict | None:
                 raise DamagedRunError(f"{name} in result.json or scores.json must be a number, it is {value!r:.40}")
         return {**row, **metrics, "status": "finished", "folder": path.name}
     if settings:
-        settings.pop("steps_per_epoch", None)
+        settings = {name: value for name, value in settings.items() if name not in ("steps_per_epoch", "data_set")}
         _check_fields(settings, "settings.json")
         return {**settings, "status": "failed" if failed else "begun", "folder": path.name}
     fields = dict(part.split("=", 1) for part in path.name.split(",") if "=" in part)
