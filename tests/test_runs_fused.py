@@ -187,7 +187,7 @@ class Counting(keras.callbacks.Callback):
 
 def test_a_run_is_one_training_for_its_callbacks(tmp_path):
     counting = Counting()
-    stop = keras.callbacks.EarlyStopping("loss", patience=1, baseline=-1e9)
+    stop = keras.callbacks.EarlyStopping("loss", patience=1, min_delta=100.0)
     fused = 1 if TORCH else 2
     options = {"steps": 7, "steps_per_epoch": 3, "verbose": 0}
     kv.runs.train(lambda: build(fused), batches, tmp_path / "a", callbacks=[counting], **options)

@@ -43,7 +43,7 @@ def test_chief_and_workers_from_the_command_line(study):
 def test_two_experiments_in_one_folder_at_once(tmp_path):
     with only_process(tmp_path, ".experiment.lock"), pytest.raises(RuntimeError, match="another process is searching"):
         cli.experiment(name="overlap", scale="small", out=tmp_path, quiet=True)
-    assert [path.name for path in tmp_path.iterdir()] == [".experiment.lock"]
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_options_are_named_in_errors_of_data_sets(tmp_path):
