@@ -16,6 +16,7 @@ import keras
 from kerasvae import files, locks
 from kerasvae.callbacks import Checkpoint, HistoryFile
 from kerasvae.models import VAE, load
+from kerasvae.models.executions import Executions
 
 MODEL, CHECKPOINT, HISTORY, SETTINGS = "model.keras", "checkpoint.keras", "history.csv", "settings.json"
 # In a checkpoint and in a finished model: what the run began with, and of an unfinished epoch the means so far.
@@ -282,7 +283,7 @@ def _built(build):
 
 def _fit(model, pipeline, callbacks, steps, steps_per_epoch, verbose) -> None:
     """Take the steps that are left, in calls of `fit` that are one training for the callbacks."""
-    executions = _Executions(model)
+    executions = Executions(model)
     training = _Training(
         [executions, *callbacks],
         add_history=True,
@@ -351,43 +352,6 @@ class _Training(keras.callbacks.CallbackList):
     def end(self):
         if self._begun:
             super().on_train_end(self._logs)
-
-
-class _Executions(keras.callbacks.Callback):
-    """Ends an epoch that is no multiple of `steps_per_execution` with an execution of as many steps as are left.
-
-    So which steps are compiled together is a function of the step alone: a run that goes on from a checkpoint, which is
-    written where an execution ends, takes the same ones. A context manager, which leaves the model as it was.
-    """
-
-    def __init__(self, model):
-        super().__init__()
-        self.trained, self.together, self.functions = model, model.steps_per_execution, {}
-        self.now = self.together
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.take(self.together)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self.trained.train_function is not self.functions.get(self.together):
-            # `fit` has made a new one: those for fewer steps are of other data.
-            self.functions = {self.together: self.trained.train_function}
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.take(min(self.together, self.params["steps"] - batch))
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.take(self.together)
-
-    def take(self, count):
-        if count != self.now:
-            self.now = self.trained.steps_per_execution = count
-            self.trained.train_function = self.functions.get(count)
-            self.trained.make_train_function()
-            self.functions[count] = self.trained.train_function
 
 
 class _Begun(keras.callbacks.Callback):

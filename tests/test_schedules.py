@@ -209,7 +209,7 @@ def far_schedules():
         )
 
 
-@pytest.mark.parametrize("schedule, exact", list(far_schedules()), ids=repr)
+@pytest.mark.parametrize(("schedule", "exact"), [pytest.param(*pair, id=repr(pair[0])) for pair in far_schedules()])
 def test_exact_at_every_step_of_an_int32(schedule, exact):
     start = [int(p) + offset for p in schedule.parameters if p > 2**20 for offset in (-1, 0, 1, 4, 8)]
     for step in (*FAR, *(step for step in start if step < 2**31)):

@@ -30,7 +30,10 @@ class Divergence(keras.callbacks.Callback):
     def among(self, callbacks):
         """The callbacks of `fit` with this one before them, so that no other sees, or saves, what has diverged."""
         if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.callbacks.insert(0, self)
+            others = [each for each in callbacks.callbacks if not isinstance(each, Divergence)]
+            callbacks.callbacks = [self, *others]
+            self.set_model(callbacks.model)
+            self.set_params(callbacks.params)
             return callbacks
         return [self, *keras.tree.flatten(callbacks if callbacks is not None else [])]
 
@@ -38,7 +41,8 @@ class Divergence(keras.callbacks.Callback):
         self.start, self.done = self.start + self.done, 0
 
     def on_train_batch_end(self, batch, logs=None):
-        before, self.done = self.done, batch + 1
+        # The last execution of an epoch may be shorter than Keras counts.
+        before, self.done = self.done, min(batch + 1, self.params.get("steps") or batch + 1)
         loss = (logs or {}).get("loss", 0.0)
         if self.skips or math.isfinite(loss):
             return

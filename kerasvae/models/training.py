@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import warnings
@@ -13,6 +14,7 @@ from keras import ops
 from kerasvae.batch_stream import BatchStream
 from kerasvae.models.device_images import device_images_of
 from kerasvae.models.divergence import Divergence
+from kerasvae.models.executions import Executions
 from kerasvae.models.images import channel_constants
 from kerasvae.models.training_data import (
     batches_of,
@@ -21,6 +23,7 @@ from kerasvae.models.training_data import (
     check_kind,
     check_no_weights,
     is_endless,
+    is_pipeline,
     pipeline_attribute,
     warn_of_decoder,
 )
@@ -154,7 +157,8 @@ class Training:
         if not isinstance(x, dict) and not hasattr(x, "dtype"):
             # Keras can shuffle arrays alone, and warns otherwise.
             kwargs["shuffle"] = False
-        return super().fit(x, batch_size=batch_size, epochs=epochs, **kwargs)
+        with self._exact_steps(x, kwargs):
+            return super().fit(x, batch_size=batch_size, epochs=epochs, **kwargs)
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """Losses on other data; as `keras.Model.evaluate`, with the data checked as by `fit`."""
@@ -237,6 +241,23 @@ class Training:
         if kwargs.get("steps_per_epoch") is None:
             kwargs["steps_per_epoch"] = batches
         return BatchStream(batch, start, None), None
+
+    def _exact_steps(self, x, kwargs):
+        """A context in which `fit` takes exactly `steps_per_epoch` steps in an epoch; Keras rounds up to executions."""
+        steps, together = kwargs.get("steps_per_epoch"), self.steps_per_execution
+        # `kerasvae.runs.train` sees to it itself.
+        callbacks = getattr(kwargs["callbacks"], "callbacks", kwargs["callbacks"])
+        known = any(isinstance(each, Executions) for each in callbacks)
+        if steps is None or steps % together == 0 or known:
+            return contextlib.nullcontext()
+        if is_pipeline(x) and not is_endless(x):
+            raise ValueError(
+                f"steps_per_epoch must be a multiple of steps_per_execution ({together}) for data that end, got "
+                f"{steps}: leave it out to take all of them, or give an endless pipeline"
+            )
+        executions = Executions(self)
+        callbacks.insert(1, executions)
+        return executions
 
     def _notice_standardised(self, batch) -> None:
         """Note whether the model learns from images whose constants it cannot know: raw ones it would take wrongly."""

@@ -303,3 +303,21 @@ def test_a_posterior_that_degenerates_is_warned_of():
     bias.assign(np.full(2, -400.0, "float32"))
     with pytest.warns(UserWarning, match=r"the posterior degenerates: the KL is 1\d\d(\.\d)? nats per latent"):
         model.fit(STANDARDISED, epochs=2, verbose=0)
+
+
+@pytest.mark.skipif(keras.config.backend() == "torch", reason="Torch takes one step at a time")
+@pytest.mark.parametrize("data", ["array", "pipeline"])
+def test_fused_steps_are_as_many_as_were_asked_for(data):
+    histories = []
+    for together in (1, 4):
+        model = make()
+        model.compile(keras.optimizers.Adam(1e-2), steps_per_execution=together)
+        if data == "array":
+            history = model.fit(STANDARDISED, batch_size=2, epochs=3, verbose=0).history
+        else:
+            history = model.fit(kv.datasets.images(DATA, 2), epochs=3, steps_per_epoch=5, verbose=0).history
+        assert int(model.step) == 15 and model.steps_per_execution == together
+        histories.append(history)
+    assert histories[0] == histories[1]
+    with pytest.raises(ValueError, match=r"steps_per_epoch must be a multiple of steps_per_execution \(4\)"):
+        model.fit(kv.datasets.images(DATA, 2, steps=20), epochs=2, steps_per_epoch=10, verbose=0)
