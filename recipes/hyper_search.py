@@ -54,7 +54,7 @@ except kv.tuning.FailedTrialsError as error:
     trials, failures = error.results, str(error)
 trials.sort(key=lambda trial: trial.get(hyper.objective.name, float("-inf")), reverse=True)
 # Without the reconstruction, which each loss measures in units of its own.
-columns = ("trial", "loss", "beta", "latents", hyper.objective.name, "epoch", "kl_loss", "status")
+columns = ("trial", "loss", "beta", "latents", hyper.objective.name, "epoch", "kl_nats", "status")
 kv.tuning.print_results([{name: trial[name] for name in columns if name in trial} for trial in trials])
 if trials[0]["status"] == "COMPLETED":
     best = Path(options.folder) / "best.keras"

@@ -90,7 +90,7 @@ for name, (objective, options) in track(objectives.items(), description="Trainin
     kl = np.asarray(kv.math.kl_standard_normal(mean, logvar)).mean(axis=0)
     terms = model.evaluate(batches(model, 8, seed=SEED + 1), verbose=0, return_dict=True)
     scores = kv.metrics.evaluate(model.encode, data, ["mig", "dci"], train=2000, test=1000)
-    row = {"objective": name, "reconstruction": terms["reconstruction_loss"], "KL": float(kl.sum())}
+    row = {"objective": name, "reconstruction": terms["reconstruction_nats"], "KL": float(kl.sum())}
     row |= {"TC": total_correlation(mean, logvar), "active": int((kl > 0.01).sum())}
     row |= {"MIG": float(scores["mig"]), "DCI": float(scores["dci"])}
     row["MIG of active"] = float(kv.metrics.mig(mean[:, kl > 0.01], factors)) if (kl > 0.01).any() else 0.0

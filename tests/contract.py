@@ -79,8 +79,10 @@ def check_step_is_the_gradient_of_the_formula(objective, reduction):
 
     expected, reconstruction, divergence = loss(weights)
     assert history["loss"][0] == pytest.approx(expected, rel=1e-5)
-    assert history["reconstruction_loss"][0] == pytest.approx(reconstruction, rel=1e-5)
-    assert history["kl_loss"][0] == pytest.approx(divergence, rel=1e-5)
+    assert history["reconstruction_nats"][0] == pytest.approx(reconstruction, rel=1e-5)
+    assert history["kl_nats"][0] == pytest.approx(divergence, rel=1e-5)
+    parts = history["reconstruction_loss"][0] + history["regularization_loss"][0]
+    assert parts == pytest.approx(history["loss"][0], rel=1e-6)
     rng = np.random.default_rng(1)
     scale = np.sqrt(sum((part**2).sum() for part in gradient))
     for _ in range(10):
@@ -250,7 +252,7 @@ def check_losses(objective):
             data = keras.tree.map_structure(lambda part: (part > 0).astype("float32"), data)
         history = fit(model, data, epochs=3)
         assert all(np.isfinite(values).all() for values in history.values())
-        assert history["reconstruction_loss"][-1] < history["reconstruction_loss"][0]
+        assert history["reconstruction_nats"][-1] < history["reconstruction_nats"][0]
         again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
         assert again.reconstruction.get_config() == loss.get_config()
 
@@ -321,7 +323,7 @@ def check_tuner(objective, folder):
     assert type(model) is objective.cls and int(model.step) == 2
     settings = {"latents": 2, "seed": 3, **objective.arguments}
     assert {name: getattr(model, name) for name in settings} == settings
-    assert set(result) == {"mig", "reconstruction_loss", "kl_loss", "active_latents"}
+    assert set(result) == {"mig", "reconstruction_nats", "kl_nats", "active_latents"}
     assert np.isfinite(list(result.values())).all()
     assert result["mig"] == float(kv.metrics.evaluate(model.encode, data, ["mig"], train=16, test=4)["mig"])
 

@@ -54,7 +54,7 @@ PROGRAM = textwrap.dedent("""
 
     def run_of_an_experiment(row, folder, verbose):
         mig = run(row, folder, verbose)["mig"]
-        final = dict.fromkeys(["dci", "reconstruction_loss", "kl_loss", "active_latents"], 0.5) | {"mig": mig}
+        final = dict.fromkeys(["dci", "reconstruction_nats", "kl_nats", "active_latents"], 0.5) | {"mig": mig}
         best = {name: {"score": mig, "step": 1} for name in ("mig", "dci")}
         report = {"final": final, "best": best, "seconds": 1, "seconds_training": 1, "versions": {}}
         (folder / "scores.json").write_text(json.dumps(report))

@@ -251,7 +251,7 @@ def test_history_rows_are_the_logs_keyed_by_step(tmp_path):
     rows = read_history(path)
     assert [row["step"] for row in rows] == [4, 8, 12]
     assert path.read_text().startswith("step,")
-    for name in ("loss", "kl_loss", "reconstruction_loss", "val_drawn"):
+    for name in ("loss", "kl_nats", "reconstruction_nats", "val_drawn"):
         assert [row[name] for row in rows] == pytest.approx(history.history[name], rel=1e-12)
     assert nothing_partial(tmp_path)
 

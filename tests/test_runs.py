@@ -99,7 +99,7 @@ def test_history_is_that_of_fit(uninterrupted):
     model = build()
     history = model.fit(batches(0), epochs=2, steps_per_epoch=EPOCH, verbose=0).history
     rows = read_history(uninterrupted[1] / "history.csv")
-    for name in ("loss", "kl_loss", "reconstruction_loss"):
+    for name in ("loss", "kl_nats", "reconstruction_nats"):
         assert [row[name] for row in rows[:2]] == pytest.approx(history[name], rel=1e-6)
 
 

@@ -55,7 +55,7 @@ class Divergence(keras.callbacks.Callback):
         )
 
     def on_epoch_end(self, epoch, logs=None):
-        kl = (logs or {}).get("kl_loss", 0.0) / self.model.latents
+        kl = (logs or {}).get("kl_nats", 0.0) / self.model.latents
         if kl > DEGENERATE:
             self.model.warn_once(
                 "degenerate",

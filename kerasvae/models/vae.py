@@ -50,8 +50,10 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
 
     Wherever images go in (`fit`, `evaluate`, `predict`, `model(x)`, `encode`, `reconstruct`), they are floating and
     standardised already, or uint8, 0..255, which is standardised on the device. `model(x)` and `predict` give what
-    `reconstruct` does: images decoded from the mean of the posterior. The logs hold `loss`, and in nats per image
-    whatever the reduction, `reconstruction_loss` (the loss times H·W·C) and `kl_loss`.
+    `reconstruct` does: images decoded from the mean of the posterior. The logs hold `loss`, its two parts
+    `reconstruction_loss` and `regularization_loss`, which add up to it, and whatever the reduction, in nats per image,
+    `reconstruction_nats` (the reconstruction summed over the image, a number of nats where the loss is a
+    log-likelihood) and `kl_nats`.
 
     To write another objective override `regularization`, declare numeric arguments with `Hyperparameter` and other
     arguments in `get_config`.
@@ -107,7 +109,7 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         # What a step hands on: the replicas of a tf.distribute strategy are threads that take turns.
         self._step = threading.local()
         self.device_images = {True: None, False: None}  # by `training`, for pipelines that yield indices
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *self.logged_terms())}
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in self.logged_terms()}
         # The networks are built, so the model is: saving, tuners and callbacks rely on it. `build()` would also lock
         # the model, before a subclass has added its own weights.
         self.built = True
@@ -124,7 +126,7 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
 
     def logged_terms(self) -> tuple[str, ...]:
         """Names of the terms in the logs beside `loss`; those an objective adds it reports with `self.track`."""
-        return ("reconstruction_loss", "kl_loss")
+        return ("reconstruction_loss", "regularization_loss", "kl_nats")
 
     def gather_images(self, x):
         """The images of a batch, standardised, (images_per_example · batch, height, width, channels)."""
@@ -180,17 +182,15 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         predicted = ops.cast(self.decoder(z, training=training), "float32")
         errors = per_image_or_element(self.reconstruction, images, predicted)
         reconstruction = ops.mean(errors) * math.prod(self.image_shape)
-        terms = self._step.terms = {
-            "reconstruction_loss": reconstruction,
-            "kl_loss": ops.mean(ops.sum(kl_standard_normal(mean, logvar), axis=-1)),
-        }
+        terms = self._step.terms = {"kl_nats": ops.mean(ops.sum(kl_standard_normal(mean, logvar), axis=-1))}
         penalty = self._scalar(self.regularization(mean, logvar, z), "regularization must return")
-        loss = reconstruction + penalty
         if self.reduction == "mean":
-            loss = reconstruction / math.prod(self.image_shape) + penalty / self.latents
+            reconstruction, penalty = reconstruction / math.prod(self.image_shape), penalty / self.latents
+        loss = reconstruction + penalty
+        terms |= {"reconstruction_loss": reconstruction, "regularization_loss": penalty}
         # Weighted by the batch size, or a ragged last batch would count too much in the epoch's mean.
         weight = ops.shape(images)[0] // self.images_per_example
-        for name, value in {"loss": loss, **terms}.items():
+        for name, value in terms.items():
             self.trackers[name].update_state(value, sample_weight=weight)
         counter = self.step if training else self.evaluation_step
         counter.assign(counter + 1)
@@ -203,10 +203,10 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
 
     def track(self, name, value):
         """Report a scalar term of this batch to the logs, under a name that `logged_terms` lists."""
-        if name not in self.trackers or name == "loss":
+        if name not in self.trackers:
             raise ValueError(
                 f"{type(self).__name__}: track({name!r}) reports a term that logged_terms() does not list; it lists "
-                f"{[known for known in self.trackers if known != 'loss']}"
+                f"{[*self.trackers]}"
             )
         self._step.terms[name] = self._scalar(value, f"track({name!r}) takes")
 
@@ -266,6 +266,16 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
     @property
     def metrics(self):
         return list(self.trackers.values())
+
+    def get_metrics_result(self):
+        """The logs: means since the last reset, with what follows from them."""
+        terms = {name: tracker.result() for name, tracker in self.trackers.items()}
+        reconstruction = terms["reconstruction_loss"]
+        return {
+            "loss": reconstruction + terms["regularization_loss"],
+            "reconstruction_nats": reconstruction * (math.prod(self.image_shape) if self.reduction == "mean" else 1),
+            **terms,
+        }
 
 
 def _check_seed(seed) -> None:

@@ -56,7 +56,7 @@ def history(runs, *, path=None) -> Figure:
 
     Args:
         runs: {run name: rows as from `kerasvae.callbacks.read_history`}: dictionaries with `step` and any of
-            `reconstruction_loss`, `kl_loss` and scores named `val_...`. A loss whose values spread over more than a
+            `reconstruction_nats`, `kl_nats` and scores named `val_...`. A loss whose values spread over more than a
             factor 10 gets a logarithmic axis.
         path: PNG file to write. Default: none.
 
@@ -70,11 +70,11 @@ def history(runs, *, path=None) -> Figure:
                 f"runs[{name!r}] must hold dictionaries with 'step', as from read_history, got {shown(rows)}"
             )
     found = dict.fromkeys(key for rows in runs.values() for row in rows for key in row)
-    losses = {"reconstruction_loss": ("Reconstruction", "loss per image"), "kl_loss": ("KL", "nats per image")}
+    losses = {"reconstruction_nats": ("Reconstruction", "loss per image"), "kl_nats": ("KL", "nats per image")}
     keys = [key for key in losses if key in found]
     keys += [key for key in found if str(key).startswith("val_") and not key.endswith("loss")]
     if not keys:
-        raise ValueError(f"runs must hold reconstruction_loss, kl_loss or scores named val_..., got {list(found)}")
+        raise ValueError(f"runs must hold reconstruction_nats, kl_nats or scores named val_..., got {list(found)}")
     for name, rows in runs.items():
         for key in ("step", *keys):
             values = [row[key] for row in rows if key in row]

@@ -73,7 +73,7 @@ def experiment_results(folder, rows: list[dict]) -> list[dict]:
     Returns:
         A dictionary a row: `row`, its number from 1; its fields; `status` ("finished", "failed", "begun", "missing", or
         "damaged": finished, but its `scores.json` cannot be read), `folder`; and of a finished one `mig`, `dci`,
-        `best_mig`, `best_dci`, the steps of these, `reconstruction_loss`, `kl_loss`, `active_latents`, `seconds`,
+        `best_mig`, `best_dci`, the steps of these, `reconstruction_nats`, `kl_nats`, `active_latents`, `seconds`,
         `seconds_training`, `steps_per_second` (of training) and `version_…`.
     """
     folder, rows = check_folder(folder), check_study_rows(rows)
@@ -155,7 +155,7 @@ def _scores(path: Path, row: dict, report: dict) -> dict:
         "dci": report["final"]["dci"],
         **{f"best_{name}": best["score"] for name, best in report["best"].items()},
         **{f"best_{name}_step": best["step"] for name, best in report["best"].items()},
-        **{name: report["final"][name] for name in ("reconstruction_loss", "kl_loss", "active_latents")},
+        **{name: report["final"][name] for name in ("reconstruction_nats", "kl_nats", "active_latents")},
         "seconds": seconds,
         "seconds_training": training,
         "steps_per_second": round(row["steps"] / training, 2) if training > 0 else math.nan,

@@ -98,7 +98,7 @@ class ExperimentRun:
         ValueError: for an argument not allowed, among them `rows_per_device` above 1 on another backend than JAX.
 
     Called with (row, folder, verbose=0) it returns the metrics: `mig` and `dci` after training, `best_mig` and
-    `best_dci`, the largest during training, `reconstruction_loss` and `kl_loss` (nats per image, on images or pairs
+    `best_dci`, the largest during training, `reconstruction_nats` and `kl_nats` (nats per image, on images or pairs
     drawn otherwise than in training), `active_latents` (variance of the mean above 0.01) and `seconds_training`.
     `check(row)` raises a ValueError that names the field for a row that cannot be done, and an OSError where the files
     of its data set cannot be had.
@@ -249,7 +249,7 @@ class ExperimentRun:
         numbers_of = {
             **{name: float(score) for name, score in final.items()},
             "active_latents": int(float(final["active_latents"])),
-            **{name: float(terms[name]) for name in ("reconstruction_loss", "kl_loss")},
+            **{name: float(terms[name]) for name in ("reconstruction_nats", "kl_nats")},
         }
         report = {
             "final": numbers_of,

@@ -11,7 +11,7 @@ from kerasvae.callbacks import read_history
 
 SCORES = "scores.json"
 # Of the scores after training.
-_FINAL = ("mig", "dci", "reconstruction_loss", "kl_loss", "active_latents")
+_FINAL = ("mig", "dci", "reconstruction_nats", "kl_nats", "active_latents")
 
 
 class DamagedRowError(ValueError):

@@ -102,7 +102,7 @@ def _losses(model, data, row, chosen) -> dict:
         model.compute_loss(x=images, training=False)
         logits = ops.convert_to_tensor(model.run_network(model.decoder, model.encode(data.images(batch))))
         of_means.append(float(ops.mean(model.reconstruction.call(images, logits))) * math.prod(data.image_shape))
-    of_sample, total = (float(model.trackers[name].result()) for name in ("reconstruction_loss", "loss"))
+    of_sample, total = (float(model.get_metrics_result()[name]) for name in ("reconstruction_nats", "loss"))
     model.reset_metrics()
     chosen_loss = of_sample if row["reconstruction_from"] == "sample" else float(np.mean(of_means))
     return {"loss.reconstruction": chosen_loss, "loss.elbo": of_sample, "loss.total": total}

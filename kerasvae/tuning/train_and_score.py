@@ -146,7 +146,7 @@ def train_and_score(
 class TrainingRun:
     """What `train_and_score` returns: a function of (row, folder, verbose=0), for `search`.
 
-    It returns the scores by name and `reconstruction_loss` and `kl_loss` (nats per image, of `test` images or pairs
+    It returns the scores by name and `reconstruction_nats` and `kl_nats` (nats per image, of `test` images or pairs
     that are drawn otherwise than in training) and `active_latents` (the latents whose mean varies by more than 0.01
     over the images; Burda et al. 2016). `check(row)` builds a row's model, and `settings` says what determines the
     results besides a row.
@@ -234,8 +234,8 @@ class TrainingRun:
         terms = model.evaluate(drawn, return_dict=True, verbose=0)
         return {
             **{name: float(score) for name, score in result.items()},
-            "reconstruction_loss": float(terms["reconstruction_loss"]),
-            "kl_loss": float(terms["kl_loss"]),
+            "reconstruction_nats": float(terms["reconstruction_nats"]),
+            "kl_nats": float(terms["kl_nats"]),
             "active_latents": int(float(result["active_latents"])),
         }
 

@@ -51,7 +51,7 @@ def test_train_and_resume(run, tmp_path, capsys):
     assert kerasvae_command.main([*loud, "--out", str(tmp_path / "whole")]) == 0
     # The KL of each latent is in the history, not in the progress bar.
     shown = capsys.readouterr().out
-    assert "kl_loss" in shown and "kl.z" not in shown
+    assert "kl_nats" in shown and "kl.z" not in shown
     model, whole = (kv.runs.load_model(folder) for folder in (run, tmp_path / "whole"))
     for a, b in zip(model.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -123,7 +123,13 @@ def result(tmp_path_factory):
 def test_two_replicas_train_what_one_does(result, objective, reduction):
     one, two = result[f"{objective} {reduction}"]
     assert one["steps"] == two["steps"] == [10, 10]
-    assert set(one["history"]) == {"loss", "reconstruction_loss", "kl_loss"}
+    assert set(one["history"]) == {
+        "loss",
+        "reconstruction_loss",
+        "regularization_loss",
+        "reconstruction_nats",
+        "kl_nats",
+    }
     for name, values in one["history"].items():
         assert two["history"][name] == pytest.approx(values, rel=1e-5)
     for a, b in zip(one["weights"], two["weights"], strict=True):
@@ -137,7 +143,7 @@ def test_every_objective_trains_on_two_replicas(result, objective):
     got = result[str(objective)]
     assert got["steps"] == 10 and got["apart"] == 0.0
     assert all(np.isfinite(values).all() for values in got["history"].values())
-    assert got["history"]["reconstruction_loss"][1] < got["history"]["reconstruction_loss"][0]
+    assert got["history"]["reconstruction_nats"][1] < got["history"]["reconstruction_nats"][0]
 
 
 def test_an_overflow_on_one_replica_is_one_on_all(result):

@@ -135,7 +135,7 @@ def test_a_discriminator_that_knows_nothing(update):
     logs = model.evaluate(images(8), batch_size=8, verbose=0, return_dict=True)
     assert logs["total_correlation"] == 0.0
     assert logs["discriminator_loss"] == pytest.approx(np.log(2), rel=1e-6)
-    assert logs["loss"] == pytest.approx(logs["reconstruction_loss"] + logs["kl_loss"], rel=1e-6)
+    assert logs["loss"] == pytest.approx(logs["reconstruction_nats"] + logs["kl_nats"], rel=1e-6)
     contract.assert_same(before, weights(model.encoder, model.decoder, model.discriminator))
 
 

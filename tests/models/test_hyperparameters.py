@@ -22,7 +22,7 @@ def make(**arguments):
 
 def terms(model, **arguments):
     history = model.fit(IMAGES, batch_size=8, shuffle=False, verbose=0, **arguments).history
-    return [np.array(history[name]) for name in ("loss", "reconstruction_loss", "kl_loss")]
+    return [np.array(history[name]) for name in ("loss", "reconstruction_nats", "kl_nats")]
 
 
 def test_assignment_takes_effect_without_compiling_again():

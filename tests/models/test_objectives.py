@@ -57,15 +57,15 @@ def test_info_vae_of_lambda_1_is_a_vae():
 
 def test_info_vae_of_alpha_1_has_no_kl():
     logs = train(make(kv.InfoVAE, alpha=1.0, lambda_mmd=7.0), images(8), rate=0.0)
-    assert logs["loss"][0] == pytest.approx(logs["reconstruction_loss"][0] + 7 * logs["mmd_loss"][0], rel=1e-5)
+    assert logs["loss"][0] == pytest.approx(logs["reconstruction_nats"][0] + 7 * logs["mmd_loss"][0], rel=1e-5)
 
 
 def test_annealed_vae_below_and_above_its_capacity():
-    kl = train(make(kv.VAE), images(8), rate=0.0)["kl_loss"][0]
+    kl = train(make(kv.VAE), images(8), rate=0.0)["kl_nats"][0]
     for capacity in (0.5 * kl, 2.0 * kl):
         logs = train(make(kv.AnnealedVAE, gamma=10.0, capacity=capacity), images(8), rate=0.0)
         assert logs["capacity"][0] == pytest.approx(capacity, rel=1e-6)
-        distance = logs["loss"][0] - logs["reconstruction_loss"][0]
+        distance = logs["loss"][0] - logs["reconstruction_nats"][0]
         assert distance == pytest.approx(10 * abs(kl - capacity), rel=1e-4)
 
 
@@ -79,9 +79,9 @@ def test_beta_tc_vae_of_weights_1_estimates_the_vae(estimator):
         for each in (model, make(kv.VAE))
     )
     parts = logs["mutual_information"] + logs["total_correlation"] + logs["dimension_kl"]
-    assert logs["loss"] == pytest.approx(logs["reconstruction_loss"] + parts, rel=1e-6)
-    assert logs["reconstruction_loss"] == pytest.approx(vae["reconstruction_loss"], rel=1e-6)
-    assert parts == pytest.approx(vae["kl_loss"], rel=0.03)
+    assert logs["loss"] == pytest.approx(logs["reconstruction_nats"] + parts, rel=1e-6)
+    assert logs["reconstruction_nats"] == pytest.approx(vae["reconstruction_nats"], rel=1e-6)
+    assert parts == pytest.approx(vae["kl_nats"], rel=0.03)
     assert logs["loss"] == pytest.approx(vae["loss"], rel=0.002)
 
 
@@ -138,7 +138,7 @@ def test_a_mask_reaches_the_loss():
     losses = {}
     for name, mask in (("none", np.zeros), ("all", np.ones)):
         masked = {**data, "shared": mask((8, LATENTS), bool)}
-        losses[name] = train(make(kv.AdaGVAE, beta=0.5), masked, rate=0.0)["kl_loss"][0]
+        losses[name] = train(make(kv.AdaGVAE, beta=0.5), masked, rate=0.0)["kl_nats"][0]
     assert losses["all"] < losses["none"]
 
 

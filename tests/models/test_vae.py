@@ -32,7 +32,7 @@ def test_beta_one_is_the_vae():
 
 def test_the_default_is_the_negative_evidence_lower_bound():
     history = make().fit(IMAGES, batch_size=10, verbose=0).history
-    assert history["loss"][0] == pytest.approx(history["reconstruction_loss"][0] + history["kl_loss"][0], rel=1e-6)
+    assert history["loss"][0] == pytest.approx(history["reconstruction_nats"][0] + history["kl_nats"][0], rel=1e-6)
 
 
 @pytest.mark.parametrize(

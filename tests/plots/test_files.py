@@ -28,7 +28,7 @@ FIGURES = {
     ),
     "kl_of_four": lambda m, images, data, path: plots.kl_over_training({n: (STEPS, KL) for n in "abcd"}, path=path),
     "scores": lambda m, images, data, path: plots.scores({"a": {"mig": 0.5}}, path=path),
-    "history": lambda m, images, data, path: plots.history({"a": [{"step": 1, "kl_loss": 1.0}]}, path=path),
+    "history": lambda m, images, data, path: plots.history({"a": [{"step": 1, "kl_nats": 1.0}]}, path=path),
     "latent_grid": lambda m, images, data, path: plots.latent_grid({"a": np.eye(4)}, factor_sizes=(2, 2), path=path),
 }
 

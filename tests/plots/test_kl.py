@@ -96,7 +96,7 @@ def test_ten_latents_have_ten_different_lines():
     [
         ({}, {}, "runs must be"),
         ({"a": []}, {}, r"runs\['a'\] must hold rows with step and kl\.z0"),
-        ({"a": [{"step": 1, "kl_loss": 3.0}]}, {}, r"its rows hold \['step', 'kl_loss'\]"),
+        ({"a": [{"step": 1, "kl_nats": 3.0}]}, {}, r"its rows hold \['step', 'kl_nats'\]"),
         ({"a": [{"step": 1, "kl.z1": 3.0}]}, {}, r"kl\.z0, kl\.z1, \.\.\. for every latent"),
         ({"a": (STEPS, KL[:2])}, {}, r"must be steps \(times,\) and KL \(times, latents\)"),
         ({"a": (STEPS, KL - 1)}, {}, "finite and at least 0"),

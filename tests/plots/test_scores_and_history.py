@@ -25,7 +25,7 @@ def test_scores_are_grouped_with_their_values(texts):
 def test_colours_are_those_of_the_order_in_every_figure():
     names = ["c", "a", "b"]
     bars = plots.scores({name: {"mig": 0.5} for name in names}).axes[0].patches
-    lines = plots.history({name: [{"step": 1, "kl_loss": 1.0}] for name in names}).axes[0].lines
+    lines = plots.history({name: [{"step": 1, "kl_nats": 1.0}] for name in names}).axes[0].lines
     colours = [line.get_color() for line in lines]
     assert len(set(colours)) == 3
     assert [to_hex(bar.get_facecolor()) for bar in bars] == [colour.lower() for colour in colours]
@@ -42,7 +42,7 @@ def test_scores_refuse(runs):
 
 def test_history_has_a_panel_for_each_quantity_and_a_line_for_each_run():
     rows = [
-        {"step": step, "loss": 1.0, "reconstruction_loss": 9000 / step, "kl_loss": step / 10, "val_loss": 1.0}
+        {"step": step, "loss": 1.0, "reconstruction_nats": 9000 / step, "kl_nats": step / 10, "val_loss": 1.0}
         for step in (10, 20, 300)
     ]
     scored = [{**row, "val_mig": 0.5} for row in rows]
@@ -57,7 +57,7 @@ def test_history_has_a_panel_for_each_quantity_and_a_line_for_each_run():
     assert [len(line.get_xydata()) for line in figure.axes[2].lines] == [0, 3]
 
 
-@pytest.mark.parametrize("runs", [{}, {"a": []}, {"a": [{"step": 1}]}, {"a": {"step": 1}}, {"a": [{"kl_loss": 1.0}]}])
+@pytest.mark.parametrize("runs", [{}, {"a": []}, {"a": [{"step": 1}]}, {"a": {"step": 1}}, {"a": [{"kl_nats": 1.0}]}])
 def test_history_refuses(runs):
     with pytest.raises(ValueError, match="runs"):
         plots.history(runs)

@@ -11,7 +11,7 @@ from kerasvae import plots
 from kerasvae.analysis.study import Analysis, Frame
 
 IMAGES = np.zeros((3, 8, 8, 1), "uint8")
-ROWS = [{"step": 1, "kl_loss": 1.0}]
+ROWS = [{"step": 1, "kl_nats": 1.0}]
 KL = {"a": ([1, 2], [[1.0, 2.0], [2.0, 3.0]])}
 GRID = {"a": np.arange(8.0).reshape(4, 2)}
 INFORMATION = ([[0.9, 0.1]], [1.0, 1.0], ["shape", "scale"])
@@ -117,16 +117,16 @@ RUNS = [
     row("scores-text", lambda: plots.scores({"a": {"mig": "0.5"}}), "runs", "numbers", "'0.5'", "'mig' of 'a'"),
     row("scores-booleans", lambda: plots.scores({"a": {"mig": True}}), "runs", "numbers", "True"),
     row("history-a-path", lambda: plots.history({"a": "history.csv"}), "runs", "rows of its history", "history.csv"),
-    row("history-of-text", lambda: plots.history({"a": [{"step": 1, "kl_loss": "x"}]}), "runs['a']: kl_loss", "['x']"),
+    row("history-of-text", lambda: plots.history({"a": [{"step": 1, "kl_nats": "x"}]}), "runs['a']: kl_nats", "['x']"),
     row(
         "history-step-of-text",
-        lambda: plots.history({"a": [{"step": "x", "kl_loss": 1.0}]}),
+        lambda: plots.history({"a": [{"step": "x", "kl_nats": 1.0}]}),
         "runs['a']: step",
         "['x']",
     ),
     row(
         "history-step-nan",
-        lambda: plots.history({"a": [{"step": math.nan, "kl_loss": 1}]}),
+        lambda: plots.history({"a": [{"step": math.nan, "kl_nats": 1}]}),
         "runs['a']: step",
         "finite",
     ),

@@ -20,7 +20,7 @@ def finish(folder, row, mig, dci=0.5):
     """Write what a finished row leaves, as far as tables and figures read it."""
     path = row_folder(folder, row)
     path.mkdir(parents=True)
-    metrics = {"mig": mig, "dci": dci, "reconstruction_loss": 1.0, "kl_loss": 2.0, "active_latents": 3}
+    metrics = {"mig": mig, "dci": dci, "reconstruction_nats": 1.0, "kl_nats": 2.0, "active_latents": 3}
     files.write_json(path / "result.json", {"row": row, "metrics": metrics, "seconds": 1.5})
     best = {name: {"score": metrics[name] + 0.1, "step": 4} for name in ("mig", "dci")}
     versions = {"python": "3.11", "keras": "3.15"}

@@ -72,7 +72,7 @@ def whole(tmp_path_factory, small_networks):
 def test_a_row_leaves_everything_in_its_folder(whole):
     folder, metrics = whole
     assert set(metrics) == {
-        "mig", "dci", "best_mig", "best_dci", "active_latents", "reconstruction_loss", "kl_loss", "seconds_training",
+        "mig", "dci", "best_mig", "best_dci", "active_latents", "reconstruction_nats", "kl_nats", "seconds_training",
     }  # fmt: skip
     history = kv.callbacks.read_history(folder / "history.csv")
     assert [row["step"] for row in history] == [2, 4, 6]

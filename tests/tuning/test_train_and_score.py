@@ -47,7 +47,7 @@ def test_a_study_over_losses_and_objectives(tmp_path, eager):
     ]
     results = tuning.search(run, rows, tmp_path, verbose=0)
     assert list(results[0]) == [
-        *rows[0], "mig", "active_latents", "reconstruction_loss", "kl_loss", "status", "seconds",
+        *rows[0], "mig", "active_latents", "reconstruction_nats", "kl_nats", "status", "seconds",
     ]  # fmt: skip
     for row, result in zip(rows, results, strict=True):
         model = kv.runs.load_model(tmp_path / "rows" / row_name(row))
@@ -89,7 +89,7 @@ def test_seeds_differ_and_repeat(tmp_path, eager):
         run({"latents": 2, "seed": seed}, tmp_path / str(number), 0) for number, seed in enumerate((1, 1, 2))
     )
     assert first == same
-    assert first["reconstruction_loss"] != other["reconstruction_loss"]
+    assert first["reconstruction_nats"] != other["reconstruction_nats"]
 
 
 def test_own_networks_pipeline_and_optimizer(tmp_path, eager):

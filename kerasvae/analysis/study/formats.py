@@ -20,7 +20,7 @@ from kerasvae.files import why_no_file
 
 # Of `kerasvae experiment`: columns of results.csv that are no settings of a row.
 EXPERIMENT_METRICS = (
-    "mig dci best_mig best_dci best_mig_step best_dci_step reconstruction_loss kl_loss active_latents seconds "
+    "mig dci best_mig best_dci best_mig_step best_dci_step reconstruction_nats kl_nats active_latents seconds "
     "seconds_training steps_per_second"
 ).split()
 EXPERIMENT_LABELS = ("row", "folder", "scale", "flavour")

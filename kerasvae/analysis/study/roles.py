@@ -72,6 +72,8 @@ ALIASES = {
     "mmig.score": "mmig",
     "reconstruction_loss": "loss.reconstruction",
     "kl_loss": "loss.kl",
+    "reconstruction_nats": "loss.reconstruction",
+    "kl_nats": "loss.kl",
     "reconstruction": "loss.reconstruction",
     "recon_loss": "loss.reconstruction",
     "rec_loss": "loss.reconstruction",
