@@ -25,8 +25,6 @@ import argparse
 import numpy as np
 
 import kerasvae as kv
-from kerasvae.metrics.bootstrap import bootstrap_interval, bootstrap_rows
-from kerasvae.metrics.evaluation_scores import SCORES, Task
 
 SIZES = (4, 3, 5)
 WEIGHTS = np.array([[1.0, 0.0, 0.2, 0.0], [0.3, 1.0, 0.0, 0.0], [0.0, 0.2, 0.7, 0.0]])
@@ -47,14 +45,14 @@ def draw(count, rng):
 
 def score_of(name):
     """The score as a function of (rows, test rows), as an evaluation calls it; and whether it takes test rows."""
-    function = SCORES[name.split()[0]]
+    function = kv.metrics.evaluation_scores.SCORES[name.split()[0]]
     options = {"continuous": True} if "continuous" in name else {"stages": 10} if name == "dci" else {}
     tested = name in ("sap", "explicitness", "dci")
     given = slice(None) if name in ROWS else slice(1)
     return (
         lambda rows, test: float(function(*rows[given], **options, **({"test": test} if tested else {}))),
         tested,
-        Task(name, function, {}).bounds,
+        kv.metrics.evaluation_scores.Task(name, function, {}).bounds,
     )
 
 
@@ -65,8 +63,8 @@ def of_rows(name, samples, trials, resamples, seed):
     for trial in range(trials):
         rows, test = draw(samples, rng), draw(samples, rng) if tested else None
         values.append(score(rows, test))
-        replicates = bootstrap_rows(score, rows, test, trial, resamples)
-        intervals.append(bootstrap_interval(values[-1], replicates, bounds))
+        replicates = kv.metrics.bootstrap.bootstrap_rows(score, rows, test, trial, resamples)
+        intervals.append(kv.metrics.bootstrap.bootstrap_interval(values[-1], replicates, bounds))
     large = [draw(40 * samples, rng) for _ in range(2)]
     return np.array(values), np.array(intervals), score(*large)
 
@@ -79,7 +77,9 @@ def of_choices(name, samples, trials, resamples, seed):
 
     def score(trial, factor=1, **more):
         sizes = {key: factor * size for key, size in sized.items()}
-        return SCORES[name](lambda factors: encode(factors, rng), SIZES, seed=trial, **sizes, **options, **more)
+        return kv.metrics.evaluation_scores.SCORES[name](
+            lambda factors: encode(factors, rng), SIZES, seed=trial, **sizes, **options, **more
+        )
 
     scores = [score(trial, bootstrap=resamples) for trial in range(trials)]
     return np.array([float(each) for each in scores]), np.array([each.interval for each in scores]), float(score(0, 40))

@@ -132,11 +132,11 @@ def check_saved_model_goes_on(objective, folder):
 MODES = {
     "fused": (None, {"steps_per_execution": 3}, 1e-4),
     "eager": (None, {"run_eagerly": True}, 1e-4),
-    "fused-xla": (None, {"steps_per_execution": 5, "jit_compile": True}, 1e-4),
     "float16": ("mixed_float16", {}, 0.05),
 }
-# For one objective with one optimizer and one with two.
+# For a model of each kind: one optimizer, pairs, statistics of a batch, two optimizers.
 COMBINED_MODES = {
+    "fused-xla": (None, {"steps_per_execution": 5, "jit_compile": True}, 1e-4),
     "float16-fused-xla": ("mixed_float16", {"steps_per_execution": 5, "jit_compile": True}, 0.05),
     "float16-eager": ("mixed_float16", {"run_eagerly": True}, 0.05),
 }

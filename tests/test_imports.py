@@ -30,7 +30,7 @@ ALLOWED = {
     "locks": ([], []),
     "image_files": ([], ["numpy", "PIL"]),
     "math": ([], ["keras"]),
-    "schedules": ([], ["keras"]),
+    "schedules": ([], ["keras", "numpy"]),
     "random_numbers": ([], ["keras"]),
     "networks": (["math"], ["keras", "numpy"]),
     "losses": (["math"], ["keras", "numpy"]),

@@ -24,9 +24,7 @@ def train(build=build, pipeline=batches, folder="run", steps=2, **arguments):
 
 
 def uncompiled():
-    return kv.BetaVAE(
-        kv.networks.mlp_encoder(SHAPE, 2, hidden=(4,)), kv.networks.mlp_decoder(SHAPE, 2, hidden=(4,)), seed=1
-    )
+    return kv.BetaVAE(kv.networks.mlp_encoder(SHAPE, 2, hidden=(4,)), kv.networks.mlp_decoder(SHAPE, 2, hidden=(4,)))
 
 
 def wrong_shape(start):

@@ -147,7 +147,7 @@ def bundle(
     encoder, decoder = in_float32(model.encoder), in_float32(model.decoder)
 
     with (
-        only_writer(path) as lock,
+        only_writer(path, overwrite) as lock,
         files.replacing(path) as folder,
         _Stages(progress, len(formats) + 3) as stage,
     ):

@@ -53,7 +53,7 @@ def check_place(path: Path, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def only_writer(path: Path):
+def only_writer(path: Path, overwrite: bool):
     """Hold the lock of the place of a bundle, which is checked, and free of what killed processes left; yield it.
 
     Raises:
@@ -63,7 +63,7 @@ def only_writer(path: Path):
     files.check_writable(path)
     with locks.file_lock(path) as lock:
         locks.remove_unfinished(path.parent, (path.name,))
-        check_place(path)
+        check_place(path, overwrite)
         yield lock
 
 

@@ -171,7 +171,11 @@ def test_encoder_of_one_s_own_with_nested_models(tmp_path, format, policy):
         body = keras.Model(inner, keras.layers.BatchNormalization()(keras.layers.Flatten()(inner)))
         image = keras.layers.Input(shape, name="image")
         x = body(keras.layers.AveragePooling2D(4)(image))
-        heads = {name: keras.layers.Dense(latents, dtype="float32", name=name)(x) for name in ("mean", "logvar")}
+        weights = keras.initializers.GlorotNormal(seed=seed)
+        heads = {
+            name: keras.layers.Dense(latents, kernel_initializer=weights, dtype="float32", name=name)(x)
+            for name in ("mean", "logvar")
+        }
         return keras.Model(image, heads)
 
     model = make(encoder, policy)

@@ -116,7 +116,7 @@ def test_training_is_the_same(cls, pipeline):
 
 def test_images_may_follow_indices_and_other_data_other_data():
     model, plain = build(), build()
-    others = kv.datasets.ImageTable(TABLE.table[::-1].copy(), "abcd", (3,) * 4, TABLE.mean, TABLE.std)
+    others = kv.datasets.ImageTable(TABLE.table[::-1].copy(), tuple("abcd"), (3,) * 4, TABLE.mean, TABLE.std)
     for data, on_device in ((TABLE, True), (others, True), (SQUARES, False), (SQUARES, True)):
         pipelines = (kv.datasets.images(data, 16, 2, on_device=each) for each in (on_device, False))
         losses = [each.fit(p, verbose=0).history["loss"] for each, p in zip((model, plain), pipelines, strict=True)]

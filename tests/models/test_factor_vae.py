@@ -188,7 +188,7 @@ def test_discriminators_that_do_not_fit(make):
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
 def test_a_discriminator_with_the_names_of_another_network_is_refused(name):
     # Its layers are then called encoder_dense_1, ...: an optimizer map could not tell their variables apart.
-    model = factor_vae(kv.networks.mlp_discriminator(LATENTS, hidden=(4,), name=name))
+    model = factor_vae(kv.networks.mlp_discriminator(LATENTS, hidden=(4,), seed=1, name=name))
     with pytest.raises(ValueError, match="do layers of the discriminator have the names of others"):
         model.compile()
 

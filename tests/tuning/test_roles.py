@@ -13,7 +13,12 @@ from kerasvae import tuning
 from kerasvae.tuning import distributed, worker
 
 
-def check_nothing_written(said, folder, error=ValueError, run=len, **options):
+def run_nothing(row, folder, verbose):
+    """A run that can be pickled, as workers need it."""
+    return {"mig": 1.0}
+
+
+def check_nothing_written(said, folder, error=ValueError, run=run_nothing, **options):
     with pytest.raises(error, match=said):
         tuning.search(run, ROWS, folder, verbose=0, **options)
     assert not folder.exists()
@@ -63,14 +68,14 @@ def test_a_program_without_a_guard_is_told(tmp_path, monkeypatch):
 
 def test_an_unknown_host_and_one_that_is_no_chief_are_named(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"chief: no host 'nowhere\.invalid' is known to this machine"):
-        tuning.search(len, ROWS, tmp_path, chief="nowhere.invalid:5000", role="worker", verbose=0)
+        tuning.search(run_nothing, ROWS, tmp_path, chief="nowhere.invalid:5000", role="worker", verbose=0)
     monkeypatch.setattr(worker, "GREETING", 0.3)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(RuntimeError, match=f"chief: what listens at {address} is no chief"):
-            tuning.search(len, ROWS, tmp_path, chief=address, role="worker", verbose=0)
+            tuning.search(run_nothing, ROWS, tmp_path, chief=address, role="worker", verbose=0)
 
 
 def test_a_chief_that_does_not_come_is_waited_for_aloud(tmp_path, monkeypatch):
@@ -81,7 +86,7 @@ def test_a_chief_that_does_not_come_is_waited_for_aloud(tmp_path, monkeypatch):
         options = {"chief": f"127.0.0.1:{taken.getsockname()[1]}", "role": "worker", "verbose": 0}
         said = []
         with pytest.raises(RuntimeError, match="has not answered for 0 s; start the chief again"):
-            tuning.search(len, ROWS, tmp_path, on_wait=said.append, **options)
+            tuning.search(run_nothing, ROWS, tmp_path, on_wait=said.append, **options)
         assert said == [f"waiting for the chief at {options['chief']}"]
 
 
@@ -91,7 +96,7 @@ def test_a_port_in_use_is_named_before_the_study_begins(tmp_path):
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(OSError, match=f"chief: cannot listen on {address}"):
-            tuning.search(len, ROWS, tmp_path, chief=address, role="chief", workers=0, verbose=0)
+            tuning.search(run_nothing, ROWS, tmp_path, chief=address, role="chief", workers=0, verbose=0)
     assert not (tmp_path / "study.json").exists()
 
 
@@ -106,7 +111,7 @@ def test_variables_of_keras_tuner_are_not_arguments(tmp_path, monkeypatch):
 def test_integers_that_cannot_be_sent_are_refused(tmp_path):
     rows = tuning.rows(size=[1, 2**63])
     with pytest.raises(ValueError, match="rows: size must fit into 64 bits"):
-        tuning.search(len, rows, tmp_path / "study", workers=2)
+        tuning.search(run_nothing, rows, tmp_path / "study", workers=2)
     assert len(tuning.search(lambda row, folder, verbose: {"mig": 1.0}, rows, tmp_path, verbose=0)) == 2
 
 
