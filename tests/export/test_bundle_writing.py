@@ -153,7 +153,7 @@ def test_models_that_are_not_served(tmp_path):
 def test_of_two_that_write_at_once_one_is_refused(model, quick, monkeypatch, tmp_path):
     def slow(folder, *arguments):
         monkeypatch.setattr(model_card, "write", lambda folder, *arguments: None)
-        with pytest.raises(BlockingIOError, match="path: .*b' is in use by"):
+        with pytest.raises(BlockingIOError, match=r"path: .*b' is in use by"):
             kv.export.bundle(model, tmp_path / "b", version="other")
 
     monkeypatch.setattr(model_card, "write", slow)
