@@ -180,7 +180,7 @@ def test_images_on_another_scale_are_warned_of_once(images, message):
 
 def test_plausible_images_are_not_warned_of():
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         for images in (RAW, STANDARDISED, (RAW / 255.0).astype("float32"), np.zeros_like(RAW), STANDARDISED * 0.0):
             make().fit(images, verbose=0)
 
