@@ -321,3 +321,19 @@ def test_fused_steps_are_as_many_as_were_asked_for(data):
     assert histories[0] == histories[1]
     with pytest.raises(ValueError, match=r"steps_per_epoch must be a multiple of steps_per_execution \(4\)"):
         model.fit(kv.datasets.images(DATA, 2, steps=20), epochs=2, steps_per_epoch=10, verbose=0)
+
+
+def test_a_fit_that_fails_leaves_the_model_as_it_was():
+    def batches(good):
+        for _ in range(good):
+            yield (STANDARDISED[:2],)
+        raise RuntimeError("the disk is gone")
+
+    for good in (0, 2):
+        model, others = make(), make()
+        model.compile(keras.optimizers.SGD(1e-2))
+        with pytest.raises(Exception, match="the disk is gone"):
+            model.fit(batches(good), steps_per_epoch=5, verbose=0)
+        if good == 0:
+            np.testing.assert_array_equal(model.encode(RAW), others.encode(RAW))
+        assert np.isfinite(model.encode(RAW)).all() and int(model.step) == good

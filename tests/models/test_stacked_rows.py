@@ -23,13 +23,13 @@ def mlp(seed, hidden):
 
 def conv(seed, filters):
     """Networks whose layers Keras names, otherwise for each model."""
-    keras.utils.set_random_seed(seed)
+    weights = {"kernel_initializer": keras.initializers.GlorotNormal(seed=seed)}
     x = image = keras.Input(DATA.image_shape)
-    x = keras.layers.Flatten()(keras.layers.Conv2D(filters, 4, 4, activation="relu")(x))
-    heads = {head: keras.layers.Dense(2)(x) for head in ("mean", "logvar")}
+    x = keras.layers.Flatten()(keras.layers.Conv2D(filters, 4, 4, activation="relu", **weights)(x))
+    heads = {head: keras.layers.Dense(2, **weights)(x) for head in ("mean", "logvar")}
     x = codes = keras.Input((2,))
-    x = keras.layers.Reshape((2, 2, filters))(keras.layers.Dense(4 * filters)(x))
-    return keras.Model(image, heads), keras.Model(codes, keras.layers.Conv2DTranspose(1, 4, 4)(x))
+    x = keras.layers.Reshape((2, 2, filters))(keras.layers.Dense(4 * filters, **weights)(x))
+    return keras.Model(image, heads), keras.Model(codes, keras.layers.Conv2DTranspose(1, 4, 4, **weights)(x))
 
 
 def build(seed, objective=kv.BetaVAE, fused=1, learning_rate=1e-3, networks=mlp, hidden=4, **options):

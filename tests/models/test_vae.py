@@ -27,7 +27,9 @@ def test_beta_one_is_the_vae():
     for reduction in ("sum", "mean"):
         models = [make(kv.VAE, reduction=reduction), make(kv.BetaVAE, beta=1.0, reduction=reduction)]
         histories = [model.fit(IMAGES, batch_size=5, epochs=3, shuffle=False, verbose=0).history for model in models]
-        assert histories[0] == histories[1]
+        for name, values in histories[0].items():
+            # Two compiled programs, which may round otherwise.
+            assert histories[1][name] == pytest.approx(values, rel=1e-6)
 
 
 def test_the_default_is_the_negative_evidence_lower_bound():

@@ -22,6 +22,25 @@ class JAXTrainStep:
             self.stacked.give_back(self)
         super().jax_state_sync()
 
+    def fit(self, *args, **kwargs):
+        """As Keras's, but a call that ends with an error leaves the model with the state of its last step.
+
+        Keras takes the state out of the variables while it trains, and would leave them without values.
+        """
+        variables = [*self.variables, *self.optimizer.variables, *self.metrics_variables]
+        before = [(variable, variable.value) for variable in variables]
+        try:
+            return super().fit(*args, **kwargs)
+        except BaseException:
+            state = getattr(self, "_jax_state", None) or {}
+            if not any(array.is_deleted() for array in jax.tree.leaves(state)):
+                self.jax_state_sync()
+            for variable, value in before:
+                # Without a step there is no such state, and the values are as they were.
+                if variable._value is None and not value.is_deleted():
+                    variable.assign(value)
+            raise
+
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_state, metrics = state
         x = self.unpack(data)
