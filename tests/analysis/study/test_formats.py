@@ -20,7 +20,7 @@ def results_csv(path):
     for number, (beta, seed) in enumerate([(0.1, 1), (0.1, 2), (1.0, 1), (1.0, 2), (1.0, 3)], start=1):
         status = {4: "failed", 5: "missing"}.get(number, "finished")
         line = {"row": number, **row(beta, seed), "status": status, "folder": f"row{number}"}
-        done = {"mig": number / 10, "dci": number / 20, "best_mig": 1, "reconstruction_loss": 20, "kl_loss": 5,
+        done = {"mig": number / 10, "dci": number / 20, "best_mig": 1, "reconstruction_nats": 20, "kl_nats": 5,
                 "active_latents": 9, "seconds": 3.5, "version_keras": "3.15"}  # fmt: skip
         lines.append(line | (done if status == "finished" else dict.fromkeys(done, "")))
     path.write_text("\n".join([",".join(lines[0]), *(",".join(map(str, line.values())) for line in lines)]) + "\n")
@@ -34,7 +34,7 @@ def test_the_table_of_an_experiment(tmp_path):
         assert table.status.tolist() == ["ok", "ok", "ok", "failed"]
         assert table.metrics_of("score") == ["mig", "dci"] and table.find("dci.disentanglement") == "dci"
         assert table.column("mig").tolist()[:3] == [0.1, 0.2, 0.3] and not table.varying
-        assert table.find("loss.reconstruction") == "reconstruction_loss" and table.role("best_mig").role == "part"
+        assert table.find("loss.reconstruction") == "reconstruction_nats" and table.role("best_mig").role == "part"
         assert any("1 rows of the experiment have not begun" in notice for notice in table.notices)
         assert not any("Unknown" in notice for notice in table.notices)
     assert "correlation of scores" in describe(load(tmp_path)).possible
@@ -59,7 +59,7 @@ def test_an_experiment_without_its_table(tmp_path):
         if state == "done":
             result = {"row": row(beta, seed), "metrics": {"mig": 0.5, "best_mig": 0.6}, "seconds": 2.0}
             (folder / "result.json").write_text(json.dumps(result))
-            (folder / "scores.json").write_text(json.dumps({"final": {"mig": 0.5, "dci": 0.25, "kl_loss": 3.0}}))
+            (folder / "scores.json").write_text(json.dumps({"final": {"mig": 0.5, "dci": 0.25, "kl_nats": 3.0}}))
         if state == "failed":
             (folder / "error.txt").write_text("Traceback")
     (tmp_path / "rows" / "unreadable").mkdir()
