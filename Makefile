@@ -13,8 +13,8 @@
 WORKERS = -n auto --maxprocesses 4
 # What knows no backend is tested once: scores, results and serving are NumPy, figures ask a model for codes alone, and
 # searches call what the other tests cover.
-NO_BACKEND = metrics tuning serving plots report analysis/study test_imports.py cli/test_arguments.py cli/test_encode.py \
-  cli/test_report.py
+NO_BACKEND = metrics tuning serving plots report analysis/study analysis/test_audit.py analysis/test_recipes.py \
+  test_imports.py cli/test_arguments.py cli/test_encode.py cli/test_experiment.py cli/test_report.py
 WITH_A_BACKEND = $(NO_BACKEND:%=--ignore=tests/%)
 
 run: .venv/installed
@@ -24,8 +24,11 @@ test: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/python -m pytest $(WORKERS) $(TEST_ARGS)
 
+# XLA takes longer to optimize these programs than they run, and compiles the same ones again and again.
 test-jax: .venv-jax/installed
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(WORKERS) $(WITH_A_BACKEND) $(TEST_ARGS)
+	KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=0 JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv-jax/compiled \
+	  JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 \
+	  .venv-jax/bin/python -m pytest $(WORKERS) $(WITH_A_BACKEND) $(TEST_ARGS)
 
 test-torch: .venv-torch/installed
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(WORKERS) $(WITH_A_BACKEND) $(TEST_ARGS)

@@ -15,6 +15,9 @@ from formulas import kl, noise
 import kerasvae as kv
 from kerasvae import tuning
 
+# A compiled step computes what an eager one does (`check_mode`), and tracing takes TensorFlow longer than a few steps.
+QUICK = {"run_eagerly": keras.config.backend() == "tensorflow"}
+
 
 def fit(model, data, batch_size=8, **arguments):
     """Train without shuffling and without a bar; the history."""
@@ -24,7 +27,7 @@ def fit(model, data, batch_size=8, **arguments):
 def freeze(model):
     """Compile so that training moves nothing."""
     still = {"discriminator_optimizer": keras.optimizers.SGD(0.0)} if isinstance(model, kv.FactorVAE) else {}
-    model.compile(keras.optimizers.SGD(0.0), **still)
+    model.compile(keras.optimizers.SGD(0.0), **still, **QUICK)
     return model
 
 
@@ -65,7 +68,7 @@ def check_step_is_the_gradient_of_the_formula(objective, reduction):
     """One step of gradient descent moves the weights by the float64 gradient of the formula, and logs its terms."""
     model = objective.model(reduction=reduction)
     start = objective.model(reduction=reduction)  # keeps the weights that the step moves
-    model.compile(keras.optimizers.SGD(1.0))
+    model.compile(keras.optimizers.SGD(1.0), **QUICK)
     data = objective.data(8)
     variables = [*model.encoder.trainable_variables, *model.decoder.trainable_variables]
     weights = [variable.numpy().astype("float64") for variable in variables]
@@ -104,9 +107,9 @@ def check_config_round_trip(objective):
 
 def check_saved_model_goes_on(objective, folder):
     """A model saved in the middle and loaded in safe mode ends bit for bit like the one that went on."""
-    data = objective.data()
+    data = objective.data(16)
     model = objective.model()
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(keras.optimizers.SGD(1e-4, momentum=0.9), **QUICK)
     fit(model, data)
     model.save(folder / "model.keras")
     model.save_weights(folder / "model.weights.h5")
@@ -116,11 +119,11 @@ def check_saved_model_goes_on(objective, folder):
     configs = [{k: v for k, v in each.get_config().items() if k not in networks} for each in (loaded, model)]
     assert configs[0] == configs[1]
     fresh = objective.model()
-    fresh.compile(keras.optimizers.Adam(0.01))
+    fresh.compile(keras.optimizers.SGD(1e-4, momentum=0.9), **QUICK)
     fresh.load_weights(folder / "model.weights.h5")
     for other in (loaded, fresh):
         assert_same(state(other), state(model))
-    histories = [fit(each, data, epochs=2) for each in (model, loaded, fresh)]
+    histories = [fit(each, data) for each in (model, loaded, fresh)]
     for history, other in zip(histories[1:], (loaded, fresh), strict=True):
         assert history == histories[0]
         assert_same(state(other), state(model))
@@ -134,7 +137,7 @@ MODES = {
     "eager": (None, {"run_eagerly": True}, 1e-4),
     "float16": ("mixed_float16", {}, 0.05),
 }
-# For a model of each kind: one optimizer, pairs, statistics of a batch, two optimizers.
+# For models of some kinds, as XLA takes its time; recipes/modes.py has them all.
 COMBINED_MODES = {
     "fused-xla": (None, {"steps_per_execution": 5, "jit_compile": True}, 1e-4),
     "float16-fused-xla": ("mixed_float16", {"steps_per_execution": 5, "jit_compile": True}, 0.05),
@@ -213,7 +216,7 @@ def check_reductions_agree(objective):
             for name in objective.weights
         }
         model = objective.model(reduction=reduction, **(converted if reduction == "sum" else {}))
-        model.compile(keras.optimizers.SGD(rate))
+        model.compile(keras.optimizers.SGD(rate), **QUICK)
         fit(model, data, epochs=3)
         models.append(model)
     for a, b in zip(models[0].trainable_variables, models[1].trainable_variables, strict=True):
@@ -246,8 +249,8 @@ def check_losses(objective):
     # Loss and objective know nothing of each other: the objectives take turns with the losses that are no BoxBlurMSE.
     for loss in (kv.losses.BoxBlurMSE(radius=2, weight=9.0), others[OBJECTIVES.index(objective) % len(others)]):
         model = objective.model(loss)
-        model.compile(keras.optimizers.Adam(0.01))
-        data = objective.data()
+        model.compile(keras.optimizers.Adam(0.03), **QUICK)
+        data = objective.data(8)
         if isinstance(loss, kv.losses.BernoulliNLL):
             data = keras.tree.map_structure(lambda part: (part > 0).astype("float32"), data)
         history = fit(model, data, epochs=3)
@@ -282,7 +285,7 @@ def check_uint8(objective):
     results = []
     for images in (raw, standardized):
         model = objective.model(**constants)
-        model.compile(keras.optimizers.SGD(0.01))
+        model.compile(keras.optimizers.SGD(0.01), **QUICK)
         data = {"first": images, "second": images[::-1].copy()} if objective.pairs else images
         results.append((fit(model, data)["loss"][0], model.encode(images)))
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)

@@ -19,7 +19,7 @@ from kerasvae.callbacks import read_history
 
 TORCH = keras.config.backend() == "torch"
 # steps, steps in an epoch, steps in an execution, steps between checkpoints
-PLANS = [(8, 5, 3, 2), (7, 7, 10, 3), (7, 3, 3, 4), (5, 2, 4, 1)]
+PLANS = [(8, 5, 3, 2), (5, 5, 7, 3), (5, 3, 3, 4), (5, 2, 4, 1)]
 
 
 class KilledError(Exception):
@@ -45,7 +45,7 @@ def build(fused, jit_compile="auto", run_eagerly=None):
         kv.networks.mlp_decoder(SHAPE, 2, hidden=(8,), seed=2),
         seed=3,
     )
-    optimizer = keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.8)
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9, use_ema=True, ema_momentum=0.8)
     # Tracing costs more than a few steps do; JAX takes minutes uncompiled.
     run_eagerly = keras.config.backend() != "jax" if run_eagerly is None else run_eagerly
     model.compile(optimizer, steps_per_execution=fused, jit_compile=jit_compile, run_eagerly=run_eagerly)

@@ -29,6 +29,12 @@ LOSSES = {"mse": kv.losses.MeanSquaredError(), "blur": kv.losses.BoxBlurMSE(radi
 BOTH = {"ada": kv.AdaGVAE, "beta": kv.BetaVAE}
 
 
+@pytest.fixture(autouse=True)
+def eager(monkeypatch):
+    """Models that are not traced, which would cost more than a few steps do."""
+    monkeypatch.setattr(kv.VAE, "compile", functools.partialmethod(kv.VAE.compile, run_eagerly=True))
+
+
 def search(tuner, hyper, folder, **options):
     where = {"directory": str(folder), "project_name": "study", "overwrite": True}
     tuner = tuner(hyper, hyper.objective, **where, **({} if tuner is kt.GridSearch else {"seed": 1}), **options)
