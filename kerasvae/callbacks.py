@@ -16,8 +16,7 @@ import numpy as np
 
 from kerasvae import files
 from kerasvae.metrics import evaluate
-from kerasvae.metrics.divergences import mean_divergences
-from kerasvae.metrics.udr import COLLAPSED
+from kerasvae.metrics.divergences import COLLAPSED, mean_divergences
 from kerasvae.models import VAE
 from kerasvae.models.images import check_images
 

@@ -22,6 +22,7 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 ALLOWED = {
     "__init__": (["registration"], []),
     "registration": ([], []),
+    "checks": ([], ["numpy"]),
     "files": ([], []),
     "batch_stream": ([], ["keras"]),
     # h5py to look into the weights of a model, in a function
@@ -39,14 +40,14 @@ ALLOWED = {
         "archives batch_stream files losses math networks random_numbers schedules".split(),
         ["keras", "numpy"],
     ),
-    "metrics": (["archives", "files"], ["numpy", "scipy", "sklearn", "joblib", "rich", "threadpoolctl"]),
+    "metrics": (["archives", "checks", "files"], ["numpy", "scipy", "sklearn", "joblib", "rich", "threadpoolctl"]),
     # keras for PyDataset and for images made on the device
     "datasets": (
         ["archives", "batch_stream", "extras", "files", "image_files", "random_numbers"],
         "keras numpy PIL rich scipy tensorflow tensorflow_datasets".split(),
     ),
     "analysis": (
-        ["archives", "math", "losses", "datasets", "metrics", "extras", "files"],
+        ["archives", "checks", "math", "losses", "datasets", "metrics", "extras", "files"],
         "keras matplotlib numpy pandas rich scipy".split(),
     ),
     "callbacks": (["files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
@@ -58,7 +59,7 @@ ALLOWED = {
         "datasets extras files locks math metrics models plots serving".split(),
         "keras numpy rich scipy tensorflow onnx onnxruntime tf2onnx ai_edge_litert".split(),
     ),
-    "report": (["analysis", "files", "metrics", "plots"], ["matplotlib", "numpy", "rich", "PIL"]),
+    "report": (["analysis", "checks", "files", "metrics", "plots"], ["matplotlib", "numpy", "rich", "PIL"]),
     "serving": (
         ["extras", "files", "image_files", "locks"],
         "fastapi grpc mlserver numpy onnxruntime orjson PIL prometheus_client pyarrow pydantic rich starlette uvicorn "

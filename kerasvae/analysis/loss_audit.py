@@ -20,8 +20,8 @@ from kerasvae.analysis.measuring import (
 )
 from kerasvae.analysis.order import all_constant, is_constant, linearity, spearman, spread_within_traversals
 from kerasvae.analysis.pairs import factor_pairs, random_pairs, varying_factors
+from kerasvae.checks import check_integer, check_seed
 from kerasvae.losses import BoxBlurMSE
-from kerasvae.metrics.checks import check_integer, check_seed
 
 
 @dataclass(frozen=True)

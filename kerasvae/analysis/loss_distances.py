@@ -32,7 +32,7 @@ from kerasvae.analysis.pairs import (
     varying_factors,
 )
 from kerasvae.analysis.published import published_distances
-from kerasvae.metrics.checks import check_integer, check_seed
+from kerasvae.checks import check_integer, check_seed
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from kerasvae.analysis.pairs import Pairs
+from kerasvae.checks import check_integer
 from kerasvae.losses import BoxBlurMSE
-from kerasvae.metrics.checks import check_integer
 
 
 def check_data(data) -> None:

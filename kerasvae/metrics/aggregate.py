@@ -1,5 +1,6 @@
 """Any matrix of latents and factors through the last step of any score."""
 
+from kerasvae.checks import check_choice
 from kerasvae.metrics.aam import aam_from_matrix
 from kerasvae.metrics.dci import dci_from_importance
 from kerasvae.metrics.mig import mig_from_matrix
@@ -38,8 +39,7 @@ def aggregate(matrix, how, entropies=None):
     >>> [aggregate([[1.0, 0.0], [0.0, 0.5]], how) for how in ("completeness", "sap", "modularity")]
     [Score(completeness=1), Score(sap=0.75), Score(modularity=1)]
     """
-    if how not in AGGREGATIONS:
-        raise ValueError(f"how must be one of {', '.join(map(repr, AGGREGATIONS))}, got {how!r}")
+    check_choice(how, "how", AGGREGATIONS)
     if (entropies is not None) != (how == "mig"):
         raise ValueError(f"entropies must be given with 'mig' and with nothing else, got {entropies!r} with {how!r}")
     if how in ("disentanglement", "completeness"):

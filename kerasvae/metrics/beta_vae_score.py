@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, bootstrap_rows, check_bootstrap
-from kerasvae.metrics.checks import check_integer, check_seed
 from kerasvae.metrics.generated_codes import check_generator, chunks, draw_factors
 from kerasvae.metrics.logistic_regression import ScaledLogisticRegression
 from kerasvae.metrics.score import Score

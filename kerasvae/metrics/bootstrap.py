@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_integer
+from kerasvae.checks import check_integer
 
 CONFIDENCE = 0.95
 # Streams of random numbers that no score draws from itself.

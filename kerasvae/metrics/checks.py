@@ -1,8 +1,8 @@
 """What every score asks of its input, so that all refuse the same things in the same words."""
 
-from numbers import Integral
-
 import numpy as np
+
+from kerasvae.checks import check_shape
 
 # Integers up to here are numbers of float64.
 EXACT = 2**53
@@ -24,8 +24,7 @@ def check_codes(codes, name="codes", place=None):
     if codes.dtype.kind not in "iuf" and codes.dtype.name != "bfloat16":
         got = type(given).__name__ if codes.dtype == object else f"dtype {codes.dtype}"
         raise TypeError(f"{name} must be real numbers, got {got}")
-    if codes.ndim != 2 or 0 in codes.shape:
-        raise ValueError(f"{name} must have shape (samples, latents), both at least 1, got {codes.shape}")
+    check_shape(codes, name, ("samples", "latents"))
     if codes.dtype.kind in "iu" and (largest := max(abs(int(codes.min())), int(codes.max()))) > EXACT:
         raise ValueError(f"{name} must be floats, or integers up to 2**53 that float64 holds, got one of {largest}")
     codes = codes.astype(np.float64)
@@ -65,8 +64,7 @@ def check_factors(factors, name="factors"):
     if factors.dtype.kind not in "iu":
         got = type(given).__name__ if factors.dtype == object else f"dtype {factors.dtype}"
         raise TypeError(f"{name} must be integers (indices of the factor values), got {got}")
-    if factors.ndim != 2 or 0 in factors.shape:
-        raise ValueError(f"{name} must have shape (samples, factors), both at least 1, got {factors.shape}")
+    check_shape(factors, name, ("samples", "factors"))
     if factors.dtype.kind == "u" and (largest := int(factors.max())) >= 2**63:
         raise ValueError(f"{name} must be below 2**63, got {largest}")
     return factors.astype(np.int64)
@@ -283,45 +281,7 @@ def check_matrix(matrix, name):
     matrix = _array(matrix, name, "real numbers (latents, factors)")
     if matrix.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be real numbers, got dtype {matrix.dtype}")
-    matrix = matrix.astype(np.float64)
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ValueError(f"{name} must have shape (latents, factors), both at least 1, got {matrix.shape}")
+    matrix = check_shape(matrix.astype(np.float64), name, ("latents", "factors"))
     if not (np.isfinite(matrix).all() and (matrix >= 0).all()):
         raise ValueError(f"{name} must be finite and at least 0, got entries from {matrix.min()} to {matrix.max()}")
     return matrix
-
-
-def check_integer(value, name, least, most=None):
-    """`value` as int.
-
-    Raises:
-        TypeError: not an integer.
-        ValueError: below `least` or above `most`.
-    """
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < least or (most is not None and value > most):
-        allowed = f"at least {least}" if most is None else f"between {least} and {most}"
-        raise ValueError(f"{name} must be {allowed}, got {value}")
-    return int(value)
-
-
-def check_seed(seed):
-    """`seed` as int in 0..2^32-1, the range that both NumPy and scikit-learn take.
-
-    Raises:
-        TypeError: not an integer.
-        ValueError: out of range.
-    """
-    return check_integer(seed, "seed", 0, 2**32 - 1)
-
-
-def check_divergences(divergences, latents, name="divergences"):
-    """Mean KL of each latent in nats as an array, (latents,); TypeError or ValueError unless finite and at least 0."""
-    divergences = np.asarray(divergences)
-    if divergences.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be real numbers, got dtype {divergences.dtype}")
-    # Rounding may take the divergence of a collapsed latent a little below 0.
-    if divergences.shape != (latents,) or not (np.isfinite(divergences).all() and (divergences > -1e-3).all()):
-        raise ValueError(f"{name} must be {latents} finite numbers, at least 0, one for each latent, got {divergences}")
-    return divergences

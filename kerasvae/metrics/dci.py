@@ -1,12 +1,12 @@
 """Disentanglement, completeness and informativeness."""
 
-from numbers import Real
 from warnings import warn
 
 import numpy as np
 
+from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.boosted_trees import BoostedTrees
-from kerasvae.metrics.checks import check_integer, check_matrix, check_seed, train_and_test
+from kerasvae.metrics.checks import check_matrix, train_and_test
 from kerasvae.metrics.score import Score
 
 
@@ -71,8 +71,7 @@ def dci(codes, factors, *, test=None, seed=1, stages=100, learning_rate=0.1, max
     max_depth = check_integer(max_depth, "max_depth", 1)
     bins = check_integer(bins, "bins", 2)
     jobs = 1 if jobs is None else check_integer(jobs, "jobs", 1)
-    if isinstance(learning_rate, bool) or not isinstance(learning_rate, Real) or not 0 < learning_rate < float("inf"):
-        raise ValueError(f"learning_rate must be a number above 0, got {learning_rate!r}")
+    check_number(learning_rate, "learning_rate", above=0)
     codes, factors, test_codes, test_factors, active = train_and_test(codes, factors, test, seed)
 
     values = {factor: len(np.unique(factors[:, factor])) for factor in active}

@@ -1,11 +1,10 @@
 """Correlations of distances between codes with those between factors and between images."""
 
-from numbers import Real
-
 import numpy as np
 
+from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
-from kerasvae.metrics.checks import check_integer, check_lengths, check_seed
+from kerasvae.metrics.checks import check_lengths
 from kerasvae.metrics.generated_codes import (
     check_generator,
     check_sizes,
@@ -79,8 +78,7 @@ def distance_correlations(
     seed, bootstrap = check_seed(seed), check_bootstrap(bootstrap)
     repeats, triples = check_integer(repeats, "repeats", 1), check_integer(triples, "triples", 1)
     batch_size = check_integer(batch_size, "batch_size", 2)
-    if isinstance(resolution, bool) or not isinstance(resolution, Real) or not 0 < resolution < 1:
-        raise ValueError(f"resolution must be a number above 0 and below 1, got {resolution!r}")
+    check_number(resolution, "resolution", above=0, below=1)
     if observations is not None and not callable(observations):
         raise TypeError(f"observations must be a function of factor values or None, got {type(observations).__name__}")
     if encode_factors is None:

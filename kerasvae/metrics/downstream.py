@@ -4,9 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from kerasvae.checks import check_choice, check_integer, check_seed
 from kerasvae.metrics.boosted_trees import BoostedTrees
 from kerasvae.metrics.bootstrap import in_threads
-from kerasvae.metrics.checks import check_integer, check_seed, train_and_test
+from kerasvae.metrics.checks import train_and_test
 from kerasvae.metrics.logistic_regression import ScaledLogisticRegression
 from kerasvae.metrics.score import Score
 
@@ -80,9 +81,8 @@ def downstream(
     sizes, efficiency = _checked_sizes(sizes, efficiency)
     if isinstance(predictors, str) or not len(predictors) or len(set(predictors)) < len(predictors):
         raise ValueError(f"predictors must be a list of different names, at least one, got {predictors!r}")
-    for predictor in predictors:
-        if predictor not in PREDICTORS:
-            raise ValueError(f"predictors must be of {', '.join(map(repr, PREDICTORS))}, got {predictor!r}")
+    for place, predictor in enumerate(predictors):
+        check_choice(predictor, f"predictors[{place}]", PREDICTORS)
     codes, factors, test_codes, test_factors, active = train_and_test(codes, factors, test, seed)
     if sizes[-1] > len(codes):
         held_out = " (a third is held out)" if test is None else ""

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from kerasvae.checks import check_choice, check_integer, check_seed
 from kerasvae.metrics.bootstrap import check_bootstrap
-from kerasvae.metrics.checks import check_divergences, check_integer, check_seed
-from kerasvae.metrics.divergences import mean_divergences
+from kerasvae.metrics.divergences import check_divergences, mean_divergences
 from kerasvae.metrics.evaluation_codes import REPRESENTATIONS, EncodedImages
 from kerasvae.metrics.evaluation_material import (
     SAMPLE_PICTURES,
@@ -127,9 +127,8 @@ def evaluate(
     jobs = None if jobs is None else check_integer(jobs, "jobs", 1)
     train = None if train is None else check_integer(train, "train", 2)
     test = None if test is None else check_integer(test, "test", 1)
-    for name, value, allowed in (("representation", representation, REPRESENTATIONS), ("preset", preset, PRESETS)):
-        if value not in tuple(allowed):
-            raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
+    check_choice(representation, "representation", REPRESENTATIONS)
+    check_choice(preset, "preset", PRESETS)
     divergences = _checked_divergences(divergences)
     tasks, named = resolve(scores), not isinstance(scores, str)
     if divergences is not None and not any(task.takes("divergences") for task in tasks):
@@ -213,8 +212,7 @@ def sample_codes(encode, data, *, seed=1, train=10_000, test=5_000, batch_size=2
         ValueError: a number out of range; all factors constant; `encode` returns codes of another shape, or
             codes that are not finite.
     """
-    if representation not in REPRESENTATIONS:
-        raise ValueError(f"representation must be {' or '.join(map(repr, REPRESENTATIONS))}, got {representation!r}")
+    check_choice(representation, "representation", REPRESENTATIONS)
     seed = check_seed(seed)
     train, test = check_integer(train, "train", 2), check_integer(test, "test", 1)
     images = EncodedImages(encode, data, batch_size)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_codes, check_factors, check_integer
+from kerasvae.checks import check_integer
+from kerasvae.metrics.checks import check_codes, check_factors
 
 REPRESENTATIONS = ("mean", "sampled")
 # Pictures of one combination of factors that are drawn from, where images have random parts.

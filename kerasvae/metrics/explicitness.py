@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_seed, train_and_test
+from kerasvae.checks import check_seed
+from kerasvae.metrics.checks import train_and_test
 from kerasvae.metrics.score import Score
 
 

@@ -1,11 +1,9 @@
 """FactorVAE score."""
 
-from numbers import Real
-
 import numpy as np
 
+from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
-from kerasvae.metrics.checks import check_integer, check_seed
 from kerasvae.metrics.generated_codes import check_generator, chunks, draw_factors, encoded
 from kerasvae.metrics.score import Score
 
@@ -65,8 +63,7 @@ def factor_vae_score(
     train, test = check_integer(train, "train", 1), check_integer(test, "test", 1)
     batch_size = check_integer(batch_size, "batch_size", 2)
     variance_samples = check_integer(variance_samples, "variance_samples", 2)
-    if isinstance(prune_threshold, bool) or not isinstance(prune_threshold, Real) or not prune_threshold >= 0:
-        raise ValueError(f"prune_threshold must be a number, at least 0, got {prune_threshold!r}")
+    check_number(prune_threshold, "prune_threshold", least=0)
     encode, sizes, active = check_generator(encode_factors, factor_sizes)
     rng = np.random.default_rng(seed)
     draws = np.concatenate([encode(draw_factors(rng, sizes, count)) for count in chunks(variance_samples, 1)])

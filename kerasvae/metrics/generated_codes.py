@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_codes, check_integer, check_lengths, check_range
+from kerasvae.checks import check_integer
+from kerasvae.metrics.checks import check_codes, check_lengths, check_range
 
 ROWS = 2**14  # factor vectors in one call; bounds memory
 

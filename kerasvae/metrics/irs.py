@@ -1,10 +1,9 @@
 """Interventional robustness score."""
 
-from numbers import Real
-
 import numpy as np
 
-from kerasvae.metrics.checks import check_integer, check_numbers, check_range, check_sample, warnings_of_bins
+from kerasvae.checks import check_integer, check_number
+from kerasvae.metrics.checks import check_numbers, check_range, check_sample, warnings_of_bins
 from kerasvae.metrics.mutual_information import discretize
 from kerasvae.metrics.score import Score
 
@@ -47,8 +46,7 @@ def irs(codes, factors, *, bins=20, quantile=0.99):
     (Score(irs=1), Score(irs=0))
     """
     bins = check_integer(bins, "bins", 2)
-    if isinstance(quantile, bool) or not isinstance(quantile, Real) or not 0 < quantile <= 1:
-        raise ValueError(f"quantile must be above 0 and at most 1, got {quantile!r}")
+    check_number(quantile, "quantile", above=0, most=1)
     codes, factors, active = check_sample(codes, factors)
     check_range(codes)
     latents = np.flatnonzero((codes != codes[:1]).any(axis=0))

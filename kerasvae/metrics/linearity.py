@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
-from kerasvae.metrics.checks import check_integer, check_seed
 from kerasvae.metrics.generated_codes import check_generator, encoded, geometric_mean, traversals
 from kerasvae.metrics.score import Score
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_integer, check_lengths, check_matrix, check_sample, warnings_of_bins
+from kerasvae.checks import check_integer, check_shape
+from kerasvae.metrics.checks import check_lengths, check_matrix, check_sample, warnings_of_bins
 from kerasvae.metrics.mutual_information import entropy, mutual_information
 from kerasvae.metrics.posterior_information import posterior_information
 from kerasvae.metrics.score import Score
@@ -99,10 +100,7 @@ def mig_from_matrix(matrix, entropies):
     """
     matrix = check_matrix(matrix, "matrix")
     entropies = np.asarray(entropies, dtype=np.float64)
-    if entropies.shape != matrix.shape[1:]:
-        raise ValueError(
-            f"entropies must have shape {matrix.shape[1:]}, one per column of matrix, got {entropies.shape}"
-        )
+    check_shape(entropies, "entropies", matrix.shape[1:])
     if not (np.isfinite(entropies).all() and (entropies >= 0).all() and entropies.any()):
         raise ValueError(f"entropies must be finite, at least 0 and not all 0, got {entropies}")
     active = np.flatnonzero(entropies)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kerasvae.checks import check_shape
 from kerasvae.metrics.checks import check_factors, check_matrix
 from kerasvae.metrics.mutual_information import discrete_mutual_information
 from kerasvae.metrics.posterior_information import posterior_information
@@ -97,8 +98,7 @@ def mmig_from_matrix(matrix, factor_information):
     matrix = check_matrix(matrix, "matrix")
     factor_information = check_matrix(factor_information, "factor_information")
     count = matrix.shape[1]
-    if factor_information.shape != (count, count):
-        raise ValueError(f"factor_information must have shape {(count, count)}, got {factor_information.shape}")
+    check_shape(factor_information, "factor_information", (count, count))
     entropies = np.diag(factor_information)
     shared = (factor_information * (1 - np.eye(count))).max(axis=0)
     denominators = entropies - shared

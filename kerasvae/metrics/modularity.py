@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_integer, check_matrix, check_sample
+from kerasvae.checks import check_integer
+from kerasvae.metrics.checks import check_matrix, check_sample
 from kerasvae.metrics.mutual_information import mutual_information
 from kerasvae.metrics.score import Score
 

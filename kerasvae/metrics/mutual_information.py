@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_codes, check_factors, check_integer, check_lengths
+from kerasvae.checks import check_integer
+from kerasvae.metrics.checks import check_codes, check_factors, check_lengths
 
 
 def discretize(codes, bins=20):

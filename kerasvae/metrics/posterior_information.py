@@ -5,12 +5,12 @@ import inspect
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_integer, check_posterior, check_sample, check_seed, warnings_of_bins
-from kerasvae.metrics.divergences import mean_divergences
+from kerasvae.checks import check_choice, check_integer, check_seed
+from kerasvae.metrics.checks import check_posterior, check_sample, warnings_of_bins
+from kerasvae.metrics.divergences import COLLAPSED, mean_divergences
 from kerasvae.metrics.mutual_information import entropy, mutual_information
 
 METHODS = ("quadrature", "sampling", "histogram")
-COLLAPSED = 0.01  # nat of mean Kullback-Leibler divergence to the prior, up to which a latent counts as collapsed
 REACH = 7.5  # standard deviations around its mean that a posterior is followed
 STEP = 1 / 3  # of the quadrature, in units of the smallest standard deviation of the latent
 MOST_EVALUATIONS = 10**9  # of Gaussians by quadrature, some 30 s
@@ -66,8 +66,8 @@ def posterior_information(mean, logvar, factors, *, method=None, seed=1, samples
     """
     seed, bins = check_seed(seed), check_integer(bins, "bins", 2)
     samples, points = check_integer(samples, "samples", 2), check_integer(points, "points", 2)
-    if method is not None and method not in METHODS:
-        raise ValueError(f"method must be {', '.join(map(repr, METHODS))} or None, got {method!r}")
+    if method is not None:
+        check_choice(method, "method", METHODS)
     if logvar is None:
         if method != "histogram":
             raise ValueError("logvar may be None with method='histogram' alone")

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from kerasvae.metrics.checks import check_matrix, check_numbers, check_range, check_sample, check_seed, train_and_test
+from kerasvae.checks import check_seed
+from kerasvae.metrics.checks import (
+    check_matrix,
+    check_numbers,
+    check_range,
+    check_sample,
+    train_and_test,
+)
 from kerasvae.metrics.score import Score
 
 

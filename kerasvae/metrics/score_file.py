@@ -7,16 +7,10 @@ import os
 import numpy as np
 
 from kerasvae.archives import read_npz
+from kerasvae.checks import check_choice, check_integer, check_seed
 from kerasvae.files import why_no_file
 from kerasvae.metrics.bootstrap import check_bootstrap
-from kerasvae.metrics.checks import (
-    check_integer,
-    check_posterior,
-    check_sample,
-    check_seed,
-    check_test,
-    unfit_logvar,
-)
+from kerasvae.metrics.checks import check_posterior, check_sample, check_test, unfit_logvar
 from kerasvae.metrics.evaluation_material import Material
 from kerasvae.metrics.evaluation_progress import shown
 from kerasvae.metrics.evaluation_result import Evaluation
@@ -78,8 +72,7 @@ def evaluate_codes(
     """
     seed, bootstrap = check_seed(seed), check_bootstrap(bootstrap)
     jobs = None if jobs is None else check_integer(jobs, "jobs", 1)
-    if preset not in PRESETS:
-        raise ValueError(f"preset must be {' or '.join(map(repr, PRESETS))}, got {preset!r}")
+    check_choice(preset, "preset", PRESETS)
     tasks, named = resolve(scores), not isinstance(scores, str)
     codes, factors, _ = check_sample(codes, factors)
     posterior, no_posterior = _posterior(codes, logvar, factors)

@@ -1,14 +1,12 @@
 """Unsupervised disentanglement ranking."""
 
-from numbers import Real
-
 import numpy as np
 
+from kerasvae.checks import check_choice, check_integer, check_number
 from kerasvae.metrics.bootstrap import in_threads
-from kerasvae.metrics.checks import check_codes, check_divergences, check_integer, check_range
+from kerasvae.metrics.checks import check_codes, check_range
+from kerasvae.metrics.divergences import COLLAPSED, check_divergences
 from kerasvae.metrics.score import Score
-
-COLLAPSED = 0.01  # nat of mean Kullback-Leibler divergence, up to which a latent says nothing
 
 
 def udr(
@@ -66,17 +64,11 @@ def udr(
     >>> [round(float(score), 2) for score in udr([z, -3 * z[:, ::-1], z[:, [1, 0, 2, 3]], mixed])]
     [0.9, 0.9, 0.9, 0.45]
     """
-    for name, value, allowed in (
-        ("method", method, ("lasso", "spearman")),
-        ("direction", direction, ("predicted", "predicting")),
-        ("weighting", weighting, ("mean", "latents")),
-    ):
-        if value not in allowed:
-            raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
-    for name, value, least in (("penalty", penalty, "above 0"), ("threshold", threshold, "at least 0")):
-        fits = isinstance(value, Real) and not isinstance(value, bool) and value < float("inf")
-        if not fits or not (value > 0 or (value == 0 and least != "above 0")):
-            raise ValueError(f"{name} must be a number, {least}, got {value!r}")
+    check_choice(method, "method", ("lasso", "spearman"))
+    check_choice(direction, "direction", ("predicted", "predicting"))
+    check_choice(weighting, "weighting", ("mean", "latents"))
+    check_number(penalty, "penalty", above=0)
+    check_number(threshold, "threshold", least=0)
     jobs = None if jobs is None else check_integer(jobs, "jobs", 1)
     codes = _checked(codes)
     latents = _informative(codes, divergences, threshold)

@@ -1,13 +1,12 @@
 """How far latents depend on each other: scores of codes alone, which need no factors."""
 
-from numbers import Real
-
 import numpy as np
 
-from kerasvae.metrics.checks import check_codes, check_divergences, check_range
+from kerasvae.checks import check_number
+from kerasvae.metrics.checks import check_codes, check_range
+from kerasvae.metrics.divergences import COLLAPSED, check_divergences
 from kerasvae.metrics.mutual_information import discrete_mutual_information, discretize
 from kerasvae.metrics.score import Score
-from kerasvae.metrics.udr import COLLAPSED
 
 
 def gaussian_total_correlation(codes, divergences=None, *, threshold=COLLAPSED):
@@ -29,7 +28,7 @@ def gaussian_total_correlation(codes, divergences=None, *, threshold=COLLAPSED):
         Score. Parts: `correlation`, (latents kept, latents kept); `latents`, the indices of those kept.
 
     Raises:
-        TypeError: `codes`, `divergences` or `threshold` are not real numbers.
+        TypeError: `codes`, or `divergences` are not real numbers.
         ValueError: wrong shape, fewer than 2 samples, codes that are not finite or out of range, divergences that do
             not fit, or a negative threshold.
 
@@ -114,7 +113,7 @@ def mutual_information_score(codes, divergences=None, *, bins=20, threshold=COLL
         latents' entropies on the diagonal; `latents`, the indices of those kept.
 
     Raises:
-        TypeError: `codes`, `divergences` or `threshold` are not real numbers, or `bins` is no integer.
+        TypeError: `codes`, or `divergences` are not real numbers, or `bins` is no integer.
         ValueError: wrong shape, fewer than 2 samples, codes that are not finite, `bins` below 2, divergences that do
             not fit, or a negative threshold.
 
@@ -146,10 +145,7 @@ def _check(codes):
 
 def _active(codes, divergences, threshold):
     """Which latents exceed the threshold, bool (latents,); all where no divergences are given."""
-    if not isinstance(threshold, Real) or isinstance(threshold, bool):
-        raise TypeError(f"threshold must be a number, got {threshold!r}")
-    if not 0 <= threshold < float("inf"):
-        raise ValueError(f"threshold must be at least 0, got {threshold!r}")
+    check_number(threshold, "threshold", least=0)
     if divergences is None:
         return np.ones(codes.shape[1], bool)
     return check_divergences(divergences, codes.shape[1]) > threshold

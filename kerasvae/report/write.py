@@ -13,7 +13,7 @@ from kerasvae.analysis.study import published
 from kerasvae.analysis.study.bootstrap import REPLICATES
 from kerasvae.analysis.study.load import load
 from kerasvae.analysis.study.table import ResultsTable
-from kerasvae.metrics.checks import check_integer, check_seed
+from kerasvae.checks import check_integer, check_seed
 from kerasvae.report import blocks, choosing, gallery, overview, relations, replication, scores
 from kerasvae.report.material import Material
 from kerasvae.report.page import page

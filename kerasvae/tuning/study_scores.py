@@ -9,8 +9,7 @@ from keras import ops
 from scipy.special import entr
 
 from kerasvae import metrics
-from kerasvae.metrics.divergences import mean_divergences
-from kerasvae.metrics.udr import COLLAPSED
+from kerasvae.metrics.divergences import COLLAPSED, mean_divergences
 
 # Nats of mean KL above which a latent counts as active, in the number of active latents.
 ACTIVE = 0.1

@@ -198,8 +198,8 @@ def test_it_is_saved_whole(tmp_path, loss):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"pairs": 1}, ValueError, "pairs must be at least 2"),
-        ({"scan_pairs": 1}, ValueError, "scan_pairs must be at least 2"),
+        ({"pairs": 1}, ValueError, "pairs must be an integer, at least 2"),
+        ({"scan_pairs": 1}, ValueError, "scan_pairs must be an integer, at least 2"),
         ({"threshold": -0.1}, ValueError, "threshold must be finite numbers, at least 0, got -0.1"),
         ({"radii": [3]}, ValueError, "radii are for BoxBlurMSE, and MeanSquaredError has none"),
         ({"weights": [3.0]}, ValueError, "weights are for BoxBlurMSE"),

@@ -186,10 +186,10 @@ def test_losses_that_are_no_distances(loss, message):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"pairs": 0}, ValueError, "pairs must be at least 1"),
-        ({"pairs": 2.0}, TypeError, "pairs must be an integer"),
-        ({"seed": -1}, ValueError, "seed must be between"),
-        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"pairs": 0}, ValueError, "pairs must be an integer, at least 1"),
+        ({"pairs": 2.0}, ValueError, "pairs must be an integer"),
+        ({"seed": -1}, ValueError, "seed must be an integer in"),
+        ({"batch_size": 0}, ValueError, "batch_size must be an integer, at least 1"),
         ({"protocol": "theirs"}, ValueError, "protocol must be"),
         ({"data": np.zeros((3, 4, 4, 1))}, ValueError, "data must be a data set"),
         ({"data": table(np.zeros((2, 1, 1, 1)), (2,), ["random"])}, ValueError, '"random" stands for'),

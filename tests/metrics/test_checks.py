@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import kerasvae.metrics.score
+from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics import (
     dci,
     dci_from_importance,
@@ -21,7 +22,7 @@ from kerasvae.metrics import (
     mutual_information,
     sap,
 )
-from kerasvae.metrics.checks import check_integer, check_sample, check_seed
+from kerasvae.metrics.checks import check_sample
 
 CODES = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 5.0], [3.0, 1.0]])
 FACTORS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
@@ -85,8 +86,8 @@ def test_input_is_left_alone():
 @pytest.mark.parametrize(
     "call, error, match",
     [
-        (lambda: mig(CODES, FACTORS, bins=1), ValueError, "bins must be at least 2, got 1"),
-        (lambda: mig(CODES, FACTORS, bins=20.0), TypeError, "bins must be an integer, got 20.0"),
+        (lambda: mig(CODES, FACTORS, bins=1), ValueError, "bins must be an integer, at least 2, got 1"),
+        (lambda: mig(CODES, FACTORS, bins=20.0), ValueError, "bins must be an integer.*got 20.0"),
         (lambda: mutual_information(CODES, FACTORS[:3]), ValueError, "same samples"),
         (lambda: mutual_information([[-1.7e308], [1.7e308]], [[0], [1]]), ValueError, "codes must span at most"),
         (lambda: mig_from_matrix(np.ones(3), np.ones(3)), ValueError, r"matrix must have shape.*got \(3,\)"),
@@ -96,8 +97,8 @@ def test_input_is_left_alone():
         (lambda: mig_from_matrix(np.eye(2), [1, np.nan]), ValueError, "entropies must be finite"),
         (lambda: dci_from_importance([[0.5, np.nan]]), ValueError, "importance must be finite and at least 0"),
         (lambda: dci_from_importance([[]]), ValueError, r"importance must have shape.*got \(1, 0\)"),
-        (lambda: check_integer(True, "bins", 0), TypeError, "bins must be an integer, got True"),
-        (lambda: check_seed(2**32), ValueError, "seed must be between 0 and 4294967295"),
+        (lambda: check_integer(True, "bins", 0), ValueError, "bins must be an integer.*got True"),
+        (lambda: check_seed(2**32), ValueError, "seed must be an integer in 0..4294967295"),
     ],
 )
 def test_bad_arguments(call, error, match):
@@ -124,7 +125,10 @@ def test_imports(file):
     assert not {module.split(".")[0] for module in anywhere} & {"keras", "tensorflow", "jax", "torch"}
     assert not {module.split(".")[0] for module in on_top} & {"sklearn", "scipy", "joblib"}
     own = [module for module in anywhere if module.startswith("kerasvae")]
-    assert all(module.startswith(("kerasvae.metrics", "kerasvae.archives", "kerasvae.files")) for module in own)
+    assert all(
+        module.startswith(("kerasvae.metrics", "kerasvae.archives", "kerasvae.checks", "kerasvae.files"))
+        for module in own
+    )
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -68,7 +68,7 @@ def test_other_options_are_another_computation(computed):
     assert found["aam"].to_json() == found["again"].to_json() and found["more"].parts["method"] == "sampling"
     with pytest.raises(ValueError, match="method must be"):
         evaluate(posterior, Grid(), {"aam": {"method": "exact"}})
-    with pytest.raises(TypeError, match="samples must be"):
+    with pytest.raises(ValueError, match="samples must be"):
         evaluate(posterior, Grid(), {"aam": {"samples": [2]}})
 
 

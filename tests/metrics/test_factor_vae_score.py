@@ -108,12 +108,12 @@ def test_same_seed_same_score():
 @pytest.mark.parametrize(
     "options, error, match",
     [
-        ({"batch_size": 1}, ValueError, "batch_size must be at least 2, got 1"),
-        ({"variance_samples": 1}, ValueError, "variance_samples must be at least 2"),
-        ({"prune_threshold": -1}, ValueError, "prune_threshold must be a number, at least 0, got -1"),
+        ({"batch_size": 1}, ValueError, "batch_size must be an integer, at least 2, got 1"),
+        ({"variance_samples": 1}, ValueError, "variance_samples must be an integer, at least 2"),
+        ({"prune_threshold": -1}, ValueError, "prune_threshold must be a finite number, at least 0, got -1"),
         ({"prune_threshold": float("nan")}, ValueError, "prune_threshold must be"),
-        ({"train": 0}, ValueError, "train must be at least 1"),
-        ({"test": True}, TypeError, "test must be an integer"),
+        ({"train": 0}, ValueError, "train must be an integer, at least 1"),
+        ({"test": True}, ValueError, "test must be an integer"),
     ],
 )
 def test_what_is_refused(options, error, match):

@@ -76,5 +76,5 @@ def test_quantile():
 
 @pytest.mark.parametrize("quantile", [0, 1.1, float("nan"), "high"])
 def test_refuses(quantile):
-    with pytest.raises(ValueError, match="quantile must be above 0 and at most 1"):
+    with pytest.raises(ValueError, match="quantile must be a finite number, above 0 and at most 1"):
         irs(GRID.astype(float), GRID, quantile=quantile)

@@ -92,7 +92,7 @@ def test_shift_scale_and_rotation():
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="repeats must be at least 1"):
+    with pytest.raises(ValueError, match="repeats must be an integer, at least 1"):
         linearity(lambda v: v, (4, 4), repeats=0)
     with pytest.raises(TypeError, match="encode_factors must be a function"):
         linearity(None, (4, 4))

@@ -69,7 +69,7 @@ def test_all_rows_count_and_the_test_pair_is_used():
         ((CODES, GRID), {"test": (CODES[:, :2], GRID)}, ValueError, "test must have the 4 latents"),
         ((CODES, GRID), {"preset": "slow"}, ValueError, "preset must be"),
         ((CODES, GRID, ["sap3"]), {}, ValueError, "got 'sap3'"),
-        ((CODES, GRID), {"seed": 0.5}, TypeError, "seed must be an integer"),
+        ((CODES, GRID), {"seed": 0.5}, ValueError, "seed must be an integer"),
     ],
 )
 def test_what_is_refused(arguments, options, error, match):

@@ -149,7 +149,7 @@ def test_refuses_divergences_that_do_not_fit(score):
             score(codes, divergences)
     with pytest.raises(TypeError, match="divergences must be real numbers"):
         score(codes, ["a", "b", "c"])
-    with pytest.raises(ValueError, match="threshold must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="threshold must be a finite number, at least 0, got -1"):
         score(codes, [1, 1, 1], threshold=-1)
-    with pytest.raises(TypeError, match="threshold must be a number"):
+    with pytest.raises(ValueError, match="threshold must be a finite number"):
         score(codes, [1, 1, 1], threshold="0.1")

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from kerasvae.analysis.study.table import ResultsTable
-from kerasvae.metrics.checks import check_integer, check_seed
+from kerasvae.checks import check_integer, check_seed
 
 REPLICATES, CONFIDENCE = 2000, 0.95
 FEWEST_SEEDS, ENOUGH_SEEDS, ENOUGH_DATASETS = 3, 5, 5

@@ -15,7 +15,7 @@ from kerasvae.analysis.study.study_pair import StudyPair, study_pairs
 from kerasvae.analysis.study.table import ResultsTable
 from kerasvae.analysis.study.transfer import FEW_SETTINGS
 from kerasvae.analysis.study.weighted import spearman_matrix
-from kerasvae.metrics.checks import check_integer, check_seed
+from kerasvae.checks import check_integer, check_seed
 
 # Roles of the metrics that are compared when none are named; the rest is bookkeeping, or the machine's.
 COMPARED = ("score", "unsupervised", "downstream")

@@ -12,14 +12,8 @@ from kerasvae.analysis.study.bootstrap import CONFIDENCE
 from kerasvae.analysis.study.frame import Analysis, Frame
 from kerasvae.analysis.study.roles import label_of
 from kerasvae.analysis.study.rotated_scores import ANGLES, DEFAULT_SCORES, check_angles, plane_rotation
-from kerasvae.metrics.checks import (
-    check_codes,
-    check_factors,
-    check_integer,
-    check_lengths,
-    check_range,
-    check_seed,
-)
+from kerasvae.checks import check_integer, check_seed
+from kerasvae.metrics.checks import check_codes, check_factors, check_lengths, check_range
 from kerasvae.metrics.divergences import mean_divergences
 from kerasvae.metrics.evaluation_scores import GENERATOR, KINDS, SCORES
 from kerasvae.metrics.score_file import evaluate_codes

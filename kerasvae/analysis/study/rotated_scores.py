@@ -12,8 +12,9 @@ from scipy.special import ndtri, stdtrit
 from kerasvae.analysis.study.bootstrap import CONFIDENCE
 from kerasvae.analysis.study.frame import Analysis, Frame
 from kerasvae.analysis.study.roles import label_of
+from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.aam import aam, aam_from_matrix
-from kerasvae.metrics.checks import active_factors, check_factors, check_integer, check_seed
+from kerasvae.metrics.checks import active_factors, check_factors
 from kerasvae.metrics.evaluation_material import Material
 from kerasvae.metrics.evaluation_scores import POSTERIOR, PRESETS, SCORES, compute, resolve
 from kerasvae.metrics.mmig import mmig_from_matrix

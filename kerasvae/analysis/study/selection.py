@@ -11,7 +11,7 @@ from kerasvae.analysis.study.frame import Frame
 from kerasvae.analysis.study.published import SLIDES, published_values
 from kerasvae.analysis.study.roles import family
 from kerasvae.analysis.study.table import ResultsTable
-from kerasvae.metrics.checks import check_integer
+from kerasvae.checks import check_integer
 
 RULES = ONE_SEED, MEDIAN = "best of one seed", "best median"
 TIES = {"wins": 1.0, "half": 0.5}

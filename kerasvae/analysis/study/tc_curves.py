@@ -9,7 +9,7 @@ import numpy as np
 from kerasvae.analysis.study.cells import cell_medians, values_of
 from kerasvae.analysis.study.roles import canonical
 from kerasvae.analysis.study.table import ResultsTable, value_order
-from kerasvae.metrics.udr import COLLAPSED
+from kerasvae.metrics.divergences import COLLAPSED
 
 MEASURES = ("unsup.gaussian_tc", "unsup.mutual_info")
 ACTIVE = "_active"

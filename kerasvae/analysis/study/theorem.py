@@ -16,7 +16,8 @@ from scipy.special import log_ndtr, ndtr, ndtri
 
 from kerasvae.analysis.study.bootstrap import CONFIDENCE
 from kerasvae.analysis.study.frame import Analysis, Frame
-from kerasvae.metrics.checks import check_codes, check_integer, check_seed
+from kerasvae.checks import check_integer, check_seed
+from kerasvae.metrics.checks import check_codes
 
 KS, ENERGY, CONTROL, SMALLEST = "KS distance", "energy distance", "energy distance, dependent", "smallest derivative"
 # Correlation of the coordinates' normal scores in the sample that the joint test must tell apart.

@@ -20,8 +20,8 @@ from kerasvae.analysis.study.tc_curves import (
     strengths_of,
 )
 from kerasvae.analysis.study.weighted import Spearman, weighted_mean
-from kerasvae.metrics.checks import check_integer
-from kerasvae.metrics.udr import COLLAPSED
+from kerasvae.checks import check_integer
+from kerasvae.metrics.divergences import COLLAPSED
 
 SAMPLES = 10_000
 _KINDS = (("sampled", "all"), ("mean", "all"), ("mean", "active"))

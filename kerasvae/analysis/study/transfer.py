@@ -15,7 +15,7 @@ from kerasvae.analysis.study.published import published_values
 from kerasvae.analysis.study.roles import canonical
 from kerasvae.analysis.study.table import ResultsTable, plain_dataset
 from kerasvae.analysis.study.weighted import FEWEST_RUNS, patterns, spearman_matrix
-from kerasvae.metrics.checks import check_seed
+from kerasvae.checks import check_seed
 
 FEW_SETTINGS, FEW_SEEDS = 12, 10
 _FORMATS = dict.fromkeys(("estimate", "lo", "hi", "published", "difference"), hundredfold)

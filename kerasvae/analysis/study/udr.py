@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasvae.analysis.study.bootstrap import FEWEST_SEEDS
 from kerasvae.analysis.study.table import ResultsTable
-from kerasvae.metrics.checks import check_integer, check_seed
+from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.udr import udr
 
 AMONG = {"setting": "udr", "all": "udr@all"}

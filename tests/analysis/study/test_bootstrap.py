@@ -245,7 +245,7 @@ def test_arguments_are_checked():
     table = grid()
     with pytest.raises(ValueError, match="over must be"):
         Resamples(table, over="runs")
-    with pytest.raises(ValueError, match="replicates must be at least 2"):
+    with pytest.raises(ValueError, match="replicates must be an integer, at least 2"):
         Resamples(table, 1)
     with pytest.raises(ValueError, match="one study"):
         resamples(load({"a": table, "b": table}))

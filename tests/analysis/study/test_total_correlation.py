@@ -218,7 +218,7 @@ def test_what_is_not_possible_says_why():
         total_correlation(table, ["unsup.mutual_info"])
     with pytest.raises(ValueError, match="metrics must be of"):
         total_correlation(table, ["mig"])
-    with pytest.raises(ValueError, match="samples must be at least 2"):
+    with pytest.raises(ValueError, match="samples must be an integer, at least 2"):
         total_correlation(table, samples=1)
     with pytest.raises(ValueError, match="no runs that are ok"):
         total_correlation(table.where(np.zeros(len(table), bool)))

@@ -303,7 +303,7 @@ def test_udr_refuses_what_does_not_fit():
         add_udr(table, codes | {"run1": codes["run1"][:5]})
     with pytest.raises(ValueError, match="weighting must be"):
         add_udr(table, codes, weighting="rows")
-    with pytest.raises(ValueError, match="partners must be at least 2"):
+    with pytest.raises(ValueError, match="partners must be an integer, at least 2"):
         add_udr(table, codes, partners=1)
     two = load({"a": load(lines), "b": load(lines)})
     with pytest.raises(ValueError, match="select one study first"):
