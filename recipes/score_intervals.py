@@ -45,14 +45,14 @@ def draw(count, rng):
 
 def score_of(name):
     """The score as a function of (rows, test rows), as an evaluation calls it; and whether it takes test rows."""
-    function = kv.metrics.evaluation_scores.SCORES[name.split()[0]]
+    function = kv.metrics.SCORES[name.split()[0]]
     options = {"continuous": True} if "continuous" in name else {"stages": 10} if name == "dci" else {}
     tested = name in ("sap", "explicitness", "dci")
     given = slice(None) if name in ROWS else slice(1)
     return (
         lambda rows, test: float(function(*rows[given], **options, **({"test": test} if tested else {}))),
         tested,
-        kv.metrics.evaluation_scores.Task(name, function, {}).bounds,
+        function.info.bounds,
     )
 
 
@@ -77,7 +77,7 @@ def of_choices(name, samples, trials, resamples, seed):
 
     def score(trial, factor=1, **more):
         sizes = {key: factor * size for key, size in sized.items()}
-        return kv.metrics.evaluation_scores.SCORES[name](
+        return kv.metrics.SCORES[name](
             lambda factors: encode(factors, rng), SIZES, seed=trial, **sizes, **options, **more
         )
 

@@ -48,6 +48,18 @@ def test_scores_are_those_of_evaluate():
     assert history.history["val_mig"] == [float(expected["mig"])]
 
 
+@kv.metrics.ScoreInfo(needs="codes", bounds=(0.0, float("inf")), higher_is_better=False)
+def widest(codes):
+    return np.abs(codes).max()
+
+
+def test_a_score_that_describes_itself_is_given_what_it_needs():
+    model = make()
+    history = fit(model, DisentanglementScores(DATA, [widest], train=50, test=4))
+    expected = kv.metrics.evaluate(model.encode, DATA, [widest], train=50, test=4)
+    assert history.history["val_widest"] == [float(expected["widest"])] and float(expected["widest"]) > 0
+
+
 def test_later_callbacks_read_the_scores(tmp_path):
     scores = DisentanglementScores(DATA, counting_score(), train=20, test=4)
     stop = keras.callbacks.EarlyStopping("val_drawn", mode="min", patience=2)

@@ -29,7 +29,9 @@ def blocks(language):
 
 
 def small_evaluate(encode, data, scores, **arguments):
-    options = {name: {"stages": 2} if name == "dci" else {} for name in scores}
+    options = {"dci": {"stages": 2}}
+    scores = {each: options.get(each, {}) if isinstance(each, str) else each for each in scores}
+    options = {name if isinstance(name, str) else name.__name__: what for name, what in scores.items()}
     return evaluate(encode, data, options, train=40, test=20, **arguments)
 
 

@@ -4,11 +4,21 @@ import numpy as np
 
 from kerasvae.metrics.checks import check_matrix
 from kerasvae.metrics.posterior_information import posterior_information
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import POSTERIORS, Score, ScoreInfo
 
 NEGLIGIBLE = 1e-6  # nat, below which the best latent counts as knowing nothing
 
 
+def aam_from_information(information, factors):
+    """The score `aam` of what `posterior_information` returned for these factors."""
+    aligned = aam_from_matrix(information["mutual_information"], information["standard_error"])
+    parts = {name: part for name, part in information.items() if name != "warnings"}
+    return Score(
+        "aam", aligned["aam"], {"per_factor": aligned["per_factor"], **parts}, warnings=information["warnings"]
+    )
+
+
+@ScoreInfo(needs=POSTERIORS, bounds=(0.0, 1.0), higher_is_better=True, from_information=aam_from_information)
 def aam(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000, bins=20):
     """Axis alignment metric: how far one latent alone knows of a factor, on posteriors.
 
@@ -43,15 +53,6 @@ def aam(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000, 
         mean, logvar, factors, method=method, seed=seed, samples=samples, points=points, bins=bins
     )
     return aam_from_information(information, factors)
-
-
-def aam_from_information(information, factors):
-    """The score `aam` of what `posterior_information` returned for these factors."""
-    aligned = aam_from_matrix(information["mutual_information"], information["standard_error"])
-    parts = {name: part for name, part in information.items() if name != "warnings"}
-    return Score(
-        "aam", aligned["aam"], {"per_factor": aligned["per_factor"], **parts}, warnings=information["warnings"]
-    )
 
 
 def aam_from_matrix(matrix, standard_error=0.0):

@@ -6,9 +6,10 @@ from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, bootstrap_rows, check_bootstrap
 from kerasvae.metrics.generated_codes import check_generator, chunks, draw_factors
 from kerasvae.metrics.logistic_regression import ScaledLogisticRegression
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
 
 
+@ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True, fast={"train": 700, "test": 350})
 def beta_vae_score(
     encode_factors, factor_sizes, *, train=10_000, test=5_000, batch_size=64, seed=1, bootstrap=0, jobs=None
 ):

@@ -7,9 +7,10 @@ import numpy as np
 from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.boosted_trees import BoostedTrees
 from kerasvae.metrics.checks import check_matrix, train_and_test
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import Score, ScoreInfo
 
 
+@ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True, predicts=True, fast={"train": 1000, "test": 500})
 def dci(codes, factors, *, test=None, seed=1, stages=100, learning_rate=0.1, max_depth=3, bins=256, jobs=None):
     """Disentanglement (headline), completeness and informativeness, by boosted trees.
 

@@ -13,11 +13,12 @@ from kerasvae.metrics.generated_codes import (
     geometric_mean,
     traversals,
 )
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
 
 STREAM = 0x676C6F62  # random numbers of the batches of images that share no factor
 
 
+@ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True)
 def distance_correlations(
     encode_factors,
     factor_sizes,

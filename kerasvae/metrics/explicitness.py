@@ -4,9 +4,10 @@ import numpy as np
 
 from kerasvae.checks import check_seed
 from kerasvae.metrics.checks import train_and_test
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import Score, ScoreInfo
 
 
+@ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True, predicts=True)
 def explicitness(codes, factors, *, test=None, seed=1):
     """Explicitness: how well a linear classifier tells every value of every factor from the rest.
 

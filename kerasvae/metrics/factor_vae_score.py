@@ -5,9 +5,15 @@ import numpy as np
 from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
 from kerasvae.metrics.generated_codes import check_generator, chunks, draw_factors, encoded
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
 
 
+@ScoreInfo(
+    needs=CHOSEN_FACTORS,
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    fast={"train": 700, "test": 350, "variance_samples": 1000},
+)
 def factor_vae_score(
     encode_factors,
     factor_sizes,

@@ -5,9 +5,10 @@ import numpy as np
 from kerasvae.checks import check_integer, check_number
 from kerasvae.metrics.checks import check_numbers, check_range, check_sample, warnings_of_bins
 from kerasvae.metrics.mutual_information import discretize
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import Score, ScoreInfo
 
 
+@ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True)
 def irs(codes, factors, *, bins=20, quantile=0.99):
     """Interventional robustness: how still every latent keeps while one factor is held and the others change.
 

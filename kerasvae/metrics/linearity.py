@@ -5,9 +5,10 @@ import numpy as np
 from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
 from kerasvae.metrics.generated_codes import check_generator, encoded, geometric_mean, traversals
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
 
 
+@ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True)
 def linearity(encode_factors, factor_sizes, *, repeats=1024, seed=1, bootstrap=0):
     """Linearity: how much of the codes' variance along one factor lies in one direction.
 

@@ -6,9 +6,10 @@ from kerasvae.checks import check_integer, check_shape
 from kerasvae.metrics.checks import check_lengths, check_matrix, check_sample, warnings_of_bins
 from kerasvae.metrics.mutual_information import entropy, mutual_information
 from kerasvae.metrics.posterior_information import posterior_information
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import Score, ScoreInfo
 
 
+@ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True)
 def mig(codes, factors, *, bins=20, posterior=None, method=None, seed=1):
     """Mutual information gap: how much more the best latent knows of a factor than the second best.
 

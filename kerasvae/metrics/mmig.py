@@ -1,14 +1,39 @@
 """Modified mutual information gap."""
 
+import math
+
 import numpy as np
 
 from kerasvae.checks import check_shape
 from kerasvae.metrics.checks import check_factors, check_matrix
 from kerasvae.metrics.mutual_information import discrete_mutual_information
 from kerasvae.metrics.posterior_information import posterior_information
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import POSTERIORS, Score, ScoreInfo
 
 
+def mmig_from_information(information, factors):
+    """The score `mmig` of what `posterior_information` returned for these factors, (points, factors)."""
+    parts = dict(information)
+    warnings, active = list(parts.pop("warnings")), parts.pop("factors")
+    used = check_factors(factors)[:, active]
+    gaps = mmig_from_matrix(information["mutual_information"], discrete_mutual_information(used, used))
+    kept = list(gaps["factors"])
+    left_out = tuple(factor for column, factor in enumerate(active) if column not in kept)
+    if left_out:
+        warnings.append(f"factors {list(left_out)} are left out: each is a function of another factor")
+    for name in ("mutual_information", "standard_error", "factor_entropies"):
+        parts[name] = parts[name][..., kept]
+    parts = {
+        "per_factor": gaps["per_factor"],
+        "denominators": gaps["denominators"],
+        "factors": tuple(active[column] for column in kept),
+        "left_out": left_out,
+        **parts,
+    }
+    return Score("mmig", gaps["mmig"], parts, warnings=warnings)
+
+
+@ScoreInfo(needs=POSTERIORS, bounds=(0.0, math.inf), higher_is_better=True, from_information=mmig_from_information)
 def mmig(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000, bins=20):
     """Modified mutual information gap: the gap of MIG, on posteriors, for factors that depend on each other.
 
@@ -47,28 +72,6 @@ def mmig(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000,
         mean, logvar, factors, method=method, seed=seed, samples=samples, points=points, bins=bins
     )
     return mmig_from_information(information, factors)
-
-
-def mmig_from_information(information, factors):
-    """The score `mmig` of what `posterior_information` returned for these factors, (points, factors)."""
-    parts = dict(information)
-    warnings, active = list(parts.pop("warnings")), parts.pop("factors")
-    used = check_factors(factors)[:, active]
-    gaps = mmig_from_matrix(information["mutual_information"], discrete_mutual_information(used, used))
-    kept = list(gaps["factors"])
-    left_out = tuple(factor for column, factor in enumerate(active) if column not in kept)
-    if left_out:
-        warnings.append(f"factors {list(left_out)} are left out: each is a function of another factor")
-    for name in ("mutual_information", "standard_error", "factor_entropies"):
-        parts[name] = parts[name][..., kept]
-    parts = {
-        "per_factor": gaps["per_factor"],
-        "denominators": gaps["denominators"],
-        "factors": tuple(active[column] for column in kept),
-        "left_out": left_out,
-        **parts,
-    }
-    return Score("mmig", gaps["mmig"], parts, warnings=warnings)
 
 
 def mmig_from_matrix(matrix, factor_information):

@@ -5,9 +5,10 @@ import numpy as np
 from kerasvae.checks import check_integer
 from kerasvae.metrics.checks import check_matrix, check_sample
 from kerasvae.metrics.mutual_information import mutual_information
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import Score, ScoreInfo
 
 
+@ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True)
 def modularity(codes, factors, *, bins=20):
     """Modularity: how far every latent knows of one factor only.
 

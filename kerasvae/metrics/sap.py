@@ -10,9 +10,10 @@ from kerasvae.metrics.checks import (
     check_sample,
     train_and_test,
 )
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import Score, ScoreInfo
 
 
+@ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True, predicts=lambda options: not options.get("continuous"))
 def sap(codes, factors, *, continuous=False, test=None, seed=1):
     """Separated attribute predictability: how much better the best latent alone predicts a factor than the next.
 

@@ -1,12 +1,16 @@
-"""The result of a score: one headline number and what it was made of."""
+"""What a score gives, one headline number and what it was made of, and what is to be known of a score to call it."""
 
+import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Real
 from typing import Any
 
 import numpy as np
+
+from kerasvae.checks import check_choice
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -136,3 +140,80 @@ def _plain(part, where):
     if part is None or isinstance(part, bool | int | float | str):
         return part
     raise TypeError(f"{where} is of type {type(part).__name__}, which cannot be written as JSON")
+
+
+# What a score is a function of, and the arguments that it is called with.
+FACTORS, POSTERIORS, CHOSEN_FACTORS = "codes and factors", "posteriors", "codes of chosen factors"
+CODES, MODELS = "codes", "several models"
+NEEDS = {
+    FACTORS: ("codes", "factors"),
+    POSTERIORS: ("mean", "logvar", "factors"),
+    CHOSEN_FACTORS: ("encode_factors", "factor_sizes"),
+    CODES: ("codes",),
+    MODELS: ("codes",),
+}
+
+
+@dataclass(frozen=True)
+class ScoreInfo:
+    """What a score needs and what its number says: a decorator for the function of a score.
+
+    `evaluate`, `evaluate_codes`, callbacks and command line know of a score what its `info` says, nothing else. A new
+    score of the package is a file with such a function and a line in `kerasvae/metrics/__init__.py`; one of your own is
+    passed itself, `evaluate(model, data, ["mig", my_score])`. A function without `info` is taken for one of codes and
+    factors of unknown bounds, which predicts where it has an argument `test`.
+
+    Args:
+        needs: what it is a function of, and so its positional arguments: `"codes and factors"` (codes, factors) of a
+            random sample; `"posteriors"` (mean, logvar, factors) of all points; `"codes of chosen factors"`
+            (encode_factors, factor_sizes), where it chooses the factor values itself; `"codes"` (codes); or
+            `"several models"`, which no evaluation of one model can compute.
+        bounds: the least and the largest number that it can be. Default: nothing is known.
+        higher_is_better: which way it is read. Default None: nothing is known.
+        predicts: whether it is to be given `test`, a second pair (codes, factors); or a function of the options it
+            is called with that returns so. Default: False.
+        fast: its sizes of samples with `preset="fast"` where they differ from those of other scores. Default: none.
+        from_information: function of what `posterior_information` returns and of the factors that returns the same
+            score, so that several scores share that computation. Default: None.
+
+    Raises:
+        ValueError: `needs` is none of these.
+
+    Example:
+
+    >>> @ScoreInfo(needs="codes", bounds=(0.0, 1.0), higher_is_better=False)
+    ... def dead_latents(codes):
+    ...     return float(np.mean(codes.std(axis=0) < 1e-3))
+    >>> dead_latents.info.bounds, dead_latents(np.eye(3)[:, :2] * [1, 0])
+    ((0.0, 1.0), 0.5)
+    """
+
+    needs: str = FACTORS
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    higher_is_better: bool | None = None
+    predicts: bool | Callable[..., bool] = False
+    fast: Mapping[str, int] = field(default_factory=dict)
+    from_information: Callable | None = None
+
+    def __post_init__(self):
+        check_choice(self.needs, "needs", NEEDS)
+
+    def __call__(self, function: Callable) -> Callable:
+        """Returns the function, which has this as its attribute `info`."""
+        function.info = self
+        return function
+
+
+def info_of(function: Callable) -> ScoreInfo:
+    """What is to be known of a score, whoever wrote it."""
+    while isinstance(function, partial):
+        function = function.func
+    info = getattr(function, "info", None)
+    return info if isinstance(info, ScoreInfo) else ScoreInfo(predicts="test" in inspect.signature(function).parameters)
+
+
+def scores_of_one_model(names: Mapping[str, Any]) -> dict[str, Callable]:
+    """Those of some names that are scores which describe themselves, by what they need and then by name."""
+    infos = {name: getattr(each, "info", None) for name, each in names.items()}
+    found = [name for name in sorted(names) if isinstance(infos[name], ScoreInfo) and infos[name].needs != MODELS]
+    return {name: names[name] for name in sorted(found, key=lambda name: list(NEEDS).index(infos[name].needs))}

@@ -7,23 +7,21 @@ import os
 import numpy as np
 
 from kerasvae.archives import read_npz
-from kerasvae.checks import check_choice, check_integer, check_seed
 from kerasvae.files import why_no_file
-from kerasvae.metrics.bootstrap import check_bootstrap
 from kerasvae.metrics.checks import check_posterior, check_sample, check_test, unfit_logvar
-from kerasvae.metrics.evaluation_material import Material
-from kerasvae.metrics.evaluation_progress import shown
-from kerasvae.metrics.evaluation_result import Evaluation
-from kerasvae.metrics.evaluation_scores import (
-    GENERATOR,
-    POSTERIOR,
-    PRESETS,
-    compute,
+from kerasvae.metrics.evaluate import (
+    NO_MODELS,
+    check_options,
+    compute_all,
     describe,
     possible,
     resolve,
+    shown,
     versions,
 )
+from kerasvae.metrics.evaluation import Evaluation
+from kerasvae.metrics.material import Material
+from kerasvae.metrics.score import CHOSEN_FACTORS, MODELS, POSTERIORS
 
 REQUIRED, OPTIONAL = ("codes", "factors"), ("logvar", "test_codes", "test_factors")
 
@@ -70,9 +68,7 @@ def evaluate_codes(
     >>> [float(score) for score in result.values()]
     [1.0, 1.0, 1.0]
     """
-    seed, bootstrap = check_seed(seed), check_bootstrap(bootstrap)
-    jobs = None if jobs is None else check_integer(jobs, "jobs", 1)
-    check_choice(preset, "preset", PRESETS)
+    options = check_options(preset, seed, bootstrap, jobs)
     tasks, named = resolve(scores), not isinstance(scores, str)
     codes, factors, _ = check_sample(codes, factors)
     posterior, no_posterior = _posterior(codes, logvar, factors)
@@ -80,9 +76,11 @@ def evaluate_codes(
     sizes, order = _grid(factors)
 
     def reason_of(task):
-        if task.kind == POSTERIOR and posterior is None:
+        if task.info.needs == MODELS:
+            return NO_MODELS
+        if task.info.needs == POSTERIORS and posterior is None:
             return no_posterior
-        if task.kind == GENERATOR and order is None:
+        if task.info.needs == CHOSEN_FACTORS and order is None:
             return "it chooses factor values itself: the rows must be each combination of the factors' values once"
         return None
 
@@ -93,21 +91,19 @@ def evaluate_codes(
     material = Material((codes, factors), test, posterior, whole=order is not None, generator=generator)
     # All rows there are, but for a preset that asks for few.
     whole = {"train": len(codes), "test": None if test is None else len(test[0])}
-    chosen = {
-        task.name: task.sizes(preset) | ({} if preset == "fast" or task.kind == GENERATOR else whole) for task in tasks
-    }
-    results = {}
-    with shown(progress, len(tasks)) as (_, scored):
-        for task in tasks:
-            scored(task.name)
-            results[task.name] = compute(task, material, chosen[task.name], seed=seed, bootstrap=bootstrap, jobs=jobs)
+    chosen = {task.name: task.sizes(preset) for task in tasks}
+    for task in tasks:
+        if preset != "fast" and task.info.needs != CHOSEN_FACTORS:
+            chosen[task.name] |= whole
+    with shown(progress, len(tasks)) as (_, started):
+        results = compute_all(tasks, material, chosen, named, left_out, started, **options)
     settings = {
         "data": f"codes {codes.shape}, factors {factors.shape}" + ("" if order is None else ", a complete grid"),
         "preset": preset,
         "seed": seed,
         "bootstrap": bootstrap,
         "latents": codes.shape[1],
-        "sizes": {task.name: describe(task, chosen[task.name], material) for task in tasks},
+        "sizes": {task.name: describe(task, chosen[task.name], material) for task in tasks if task.name in results},
         "versions": versions(),
     }
     return Evaluation(results, settings, left_out)

@@ -6,9 +6,10 @@ from kerasvae.checks import check_choice, check_integer, check_number
 from kerasvae.metrics.bootstrap import in_threads
 from kerasvae.metrics.checks import check_codes, check_range
 from kerasvae.metrics.divergences import COLLAPSED, check_divergences
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import MODELS, Score, ScoreInfo
 
 
+@ScoreInfo(needs=MODELS, bounds=(0.0, 1.0), higher_is_better=True)
 def udr(
     codes,
     divergences=None,

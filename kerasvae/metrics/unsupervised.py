@@ -1,14 +1,17 @@
 """How far latents depend on each other: scores of codes alone, which need no factors."""
 
+import math
+
 import numpy as np
 
 from kerasvae.checks import check_number
 from kerasvae.metrics.checks import check_codes, check_range
 from kerasvae.metrics.divergences import COLLAPSED, check_divergences
 from kerasvae.metrics.mutual_information import discrete_mutual_information, discretize
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import CODES, Score, ScoreInfo
 
 
+@ScoreInfo(needs=CODES, bounds=(0.0, math.inf), higher_is_better=False)
 def gaussian_total_correlation(codes, divergences=None, *, threshold=COLLAPSED):
     """Total correlation of the Gaussian with the codes' covariance S, in nats: (sum log S_dd - log det S) / 2.
 
@@ -53,6 +56,7 @@ def gaussian_total_correlation(codes, divergences=None, *, threshold=COLLAPSED):
     return Score("gaussian_total_correlation", value, parts, warnings=_warnings(latents))
 
 
+@ScoreInfo(needs=CODES, bounds=(0.0, math.inf), higher_is_better=False)
 def gaussian_wasserstein(codes, divergences=None, *, threshold=COLLAPSED):
     """Squared 2-Wasserstein distance between the Gaussian with the codes' covariance S and the one with its diagonal.
 
@@ -97,6 +101,7 @@ def gaussian_wasserstein(codes, divergences=None, *, threshold=COLLAPSED):
     return Score("gaussian_wasserstein", distance * largest**2, parts, warnings=_warnings(latents))
 
 
+@ScoreInfo(needs=CODES, bounds=(0.0, math.inf), higher_is_better=False)
 def mutual_information_score(codes, divergences=None, *, bins=20, threshold=COLLAPSED):
     """Mean mutual information of two different latents, discretised, in nats.
 

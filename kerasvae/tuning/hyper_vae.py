@@ -13,7 +13,7 @@ import numpy as np
 from kerasvae import datasets
 from kerasvae.callbacks import DisentanglementScores
 from kerasvae.datasets.ground_truth import check_data_set
-from kerasvae.metrics.evaluation_scores import resolve
+from kerasvae.metrics.evaluate import resolve
 from kerasvae.metrics.udr import udr
 from kerasvae.models import AdaGVAE
 from kerasvae.models.training_data import pipeline_attribute

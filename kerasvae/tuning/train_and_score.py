@@ -13,7 +13,7 @@ import numpy as np
 
 from kerasvae import datasets, metrics, networks, runs
 from kerasvae.datasets.ground_truth import check_data_set
-from kerasvae.metrics.evaluation_scores import resolve
+from kerasvae.metrics.evaluate import resolve
 from kerasvae.models import AdaGVAE
 from kerasvae.models.vae import VAE
 from kerasvae.plots.checks import shown

@@ -8,7 +8,7 @@ import pytest
 from grid_of_pictures import Grid, broken, identity
 
 from kerasvae.metrics import Score, evaluate, mig, sample_codes
-from kerasvae.metrics.evaluation_result import Evaluation
+from kerasvae.metrics.evaluation import Evaluation
 
 
 def test_identity_encoder():
@@ -140,8 +140,8 @@ def test_bad_encoders(encode, error, match):
 @pytest.mark.parametrize(
     "scores, options, error, match",
     [
-        (["mig", "sap2"], {}, ValueError, "scores must be functions or of 'mig', 'dci', .*got 'sap2'"),
-        ({"sap2": {}}, {}, ValueError, "'mig', 'dci', .*got 'sap2'"),
+        (["mig", "sap2"], {}, ValueError, "scores must be functions or of 'dci', 'explicitness', .*got 'sap2'"),
+        ({"sap2": {}}, {}, ValueError, "'dci', 'explicitness', .*got 'sap2'"),
         ("mig", {}, TypeError, "scores must be 'all', a list or a dict, got 'mig'"),
         ([], {}, ValueError, "at least one score"),
         (["mig", mig], {}, ValueError, "different names, got 'mig' twice"),

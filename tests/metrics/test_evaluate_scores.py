@@ -21,8 +21,8 @@ QUICK = {
     "distance_correlations": {"repeats": 5},
 }
 ALL = (
-    "mig dci modularity explicitness sap irs aam mmig beta_vae_score factor_vae_score flatness linearity "
-    "distance_correlations gaussian_total_correlation gaussian_wasserstein mutual_information_score"
+    "dci explicitness irs mig modularity sap aam mmig beta_vae_score distance_correlations factor_vae_score flatness "
+    "linearity gaussian_total_correlation gaussian_wasserstein mutual_information_score"
 ).split()
 
 
@@ -85,14 +85,14 @@ def test_large_data_is_encoded_as_it_is_asked_for(monkeypatch):
         return evaluate(posterior, Grid(), {name: QUICK.get(name, {}) for name in ALL}, **SMALL, batch_size=3).to_json()
 
     expected = run()
-    monkeypatch.setattr("kerasvae.metrics.evaluation_material.WHOLE", 3)
+    monkeypatch.setattr("kerasvae.metrics.material.WHOLE", 3)
     assert run() == expected
 
 
 def test_an_incomplete_data_set():
     data = broken(complete=False, factors=lambda self, i: Grid.factors(self, np.asarray(i) % 30))
     result = evaluate(posterior, data, train=200, test=100, preset="fast")
-    chosen = ["beta_vae_score", "factor_vae_score", "flatness", "linearity", "distance_correlations"]
+    chosen = ["beta_vae_score", "distance_correlations", "factor_vae_score", "flatness", "linearity"]
     assert list(result.left_out) == chosen and set(result) | set(chosen) == set(ALL)
     assert "one image for each combination of its factors" in result.left_out["flatness"]
     assert "flatness" in str(result) and "not computed" in str(result)

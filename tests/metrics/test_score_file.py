@@ -17,7 +17,7 @@ from kerasvae.metrics.score_file import evaluate_codes, score_and_print, score_f
 SIZES = (3, 4, 5)
 GRID = np.stack(np.unravel_index(np.arange(60), SIZES), axis=1)
 CODES = GRID @ np.random.default_rng(0).normal(size=(3, 4))
-ARRAYS = ["mig", "dci", "modularity", "explicitness", "sap", "irs"]
+ARRAYS = ["dci", "explicitness", "irs", "mig", "modularity", "sap"]
 ALONE = ["gaussian_total_correlation", "gaussian_wasserstein", "mutual_information_score"]
 CHOSEN = ["beta_vae_score", "factor_vae_score", "flatness", "linearity", "distance_correlations"]
 

@@ -13,9 +13,10 @@ from kerasvae.analysis.study.frame import Analysis, Frame
 from kerasvae.analysis.study.roles import label_of
 from kerasvae.analysis.study.rotated_scores import ANGLES, DEFAULT_SCORES, check_angles, plane_rotation
 from kerasvae.checks import check_integer, check_seed
+from kerasvae.metrics import SCORES
 from kerasvae.metrics.checks import check_codes, check_factors, check_lengths, check_range
 from kerasvae.metrics.divergences import mean_divergences
-from kerasvae.metrics.evaluation_scores import GENERATOR, KINDS, SCORES
+from kerasvae.metrics.score import CHOSEN_FACTORS
 from kerasvae.metrics.score_file import evaluate_codes
 
 FULL, BEST, VARIANCES = "full covariance", "best diagonal", "diagonal of the covariance"
@@ -204,7 +205,7 @@ def _scores(mean, logvar, angles, rotations, factors, scores, seed):
     if scores is DEFAULT_SCORES:
         sizes = [len(np.unique(column)) for column in factors.T]
         complete = len(np.unique(factors, axis=0)) == len(factors) == math.prod(sizes)
-        left_out = [] if complete else [name for name in scores if KINDS[SCORES[name]] == GENERATOR]
+        left_out = [] if complete else [name for name in scores if SCORES[name].info.needs == CHOSEN_FACTORS]
         scores = [name for name in scores if name not in left_out]
     rows = []
     for angle, rotation in zip(angles, rotations, strict=True):

@@ -12,13 +12,14 @@ from scipy.special import ndtri, stdtrit
 from kerasvae.analysis.study.bootstrap import CONFIDENCE
 from kerasvae.analysis.study.frame import Analysis, Frame
 from kerasvae.analysis.study.roles import label_of
-from kerasvae.checks import check_integer, check_seed
+from kerasvae.checks import check_choice, check_integer, check_seed
 from kerasvae.metrics.aam import aam, aam_from_matrix
 from kerasvae.metrics.checks import active_factors, check_factors
-from kerasvae.metrics.evaluation_material import Material
-from kerasvae.metrics.evaluation_scores import POSTERIOR, PRESETS, SCORES, compute, resolve
+from kerasvae.metrics.evaluate import PRESETS, compute, resolve
+from kerasvae.metrics.material import Material
 from kerasvae.metrics.mmig import mmig_from_matrix
 from kerasvae.metrics.posterior_information import posterior_information
+from kerasvae.metrics.score import POSTERIORS
 
 ANGLES = tuple(range(0, 50, 5))
 DEFAULT_SCORES = ("beta_vae_score", "factor_vae_score", "mig", "dci", "modularity", "sap", "aam")
@@ -101,9 +102,8 @@ def rotated_scores(
     """
     truth, angles, seed = _Factors(factors), check_angles(angles), check_seed(seed)
     repeats = check_integer(repeats, "repeats", 1)
-    if preset not in PRESETS:
-        raise ValueError(f"preset must be {' or '.join(map(repr, PRESETS))}, got {preset!r}")
-    tasks = resolve(list(SCORES) if scores == "all" else list(scores) if isinstance(scores, tuple) else scores)
+    check_choice(preset, "preset", PRESETS)
+    tasks = resolve(list(scores) if isinstance(scores, tuple) else scores)
     sizes = {task.name: task.sizes(preset) for task in tasks}
     counts = [max(each.get(part, 1) for each in sizes.values()) for part in ("train", "test")]
     rotations = [plane_rotation(truth.latents, angle) for angle in angles]
@@ -130,7 +130,7 @@ def rotated_scores(
                 )
                 for task in tasks:
                     scored(f"{task.name}, {angle:g}°")
-                    if task.kind == POSTERIOR and truth.rows is None:
+                    if task.info.needs == POSTERIORS and truth.rows is None:
                         value = truth.enumerated(task, rotation, seed)
                     else:
                         value = compute(task, material, sizes[task.name], seed=seed + repeat, jobs=jobs)

@@ -1,16 +1,24 @@
-"""Codes of a data set's images: each needed image is encoded once, whatever asks for it."""
+"""What scores are computed from: codes of a data set's images, each of which is encoded once, whatever asks for it."""
 
+import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from kerasvae.checks import check_integer
-from kerasvae.metrics.checks import check_codes, check_factors
+from kerasvae.metrics.checks import active_factors, check_codes, check_factors, unfit_logvar
+from kerasvae.metrics.posterior_information import KnownInformation
+from kerasvae.metrics.score import CHOSEN_FACTORS, CODES, FACTORS, POSTERIORS
 
 REPRESENTATIONS = ("mean", "sampled")
 # Pictures of one combination of factors that are drawn from, where images have random parts.
 PICTURES = 2**17
+# A complete data set of up to so many images is encoded whole where a score chooses its own factor values: it will
+# need nearly all of them.
+WHOLE = 100_000
+# Independent streams of random numbers, next to those that the scores draw from `seed` itself.
+SAMPLE_PICTURES, SAMPLE_NOISE, CHOSEN_PICTURES, CHOSEN_NOISE = 101, 102, 103, 104
 
 
 class EncodedImages:
@@ -129,6 +137,94 @@ class EncodedImages:
         if self.has_logvar != (logvar is not None):
             raise ValueError("encode must return log-variances for every batch or for none")
         return mean[:count], None if logvar is None else logvar[:count]
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """Arrays and functions by what a score is a function of; None is not there.
+
+    Attributes:
+        sample, test: pairs (codes, factors); `sample` may be of codes alone.
+        posterior: (mean, logvar, factors); unfit: why no score can be computed of its log-variances, or None; whole:
+            whether it is of all points of a data set, not of a sample.
+        generator: function without arguments that returns the same encode_factors, factor_sizes and observations (or
+            None) at every call, with its random numbers begun anew.
+        information: `posterior_information`, computed once for all scores that are made of it.
+    """
+
+    sample: tuple | None = None
+    test: tuple | None = None
+    posterior: tuple | None = None
+    unfit: str | None = None
+    whole: bool = False
+    generator: Callable | None = None
+    information: Callable = dataclasses.field(default_factory=KnownInformation)
+
+
+def draw_indices(size, seed, train, test):
+    """Indices of the train sample, then of the test sample."""
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.integers(size, size=count) for count in (train, test)])
+
+
+def encode_indices(images, indices, seed, representation):
+    """Codes of a sample of images."""
+    mean, logvar = images(indices, np.random.default_rng([seed, SAMPLE_PICTURES]))
+    if representation == "mean":
+        return mean
+    if logvar is None:
+        raise ValueError("representation must be 'mean' where encode returns no log-variances")
+    check_variances(logvar, indices)
+    return sampled(mean, logvar, np.random.default_rng([seed, SAMPLE_NOISE]))
+
+
+def check_variances(logvar, indices):
+    """ValueError, which names the image, unless variances can be computed with; none at all is a variance."""
+    if unfit := unfit_logvar(np.where(logvar < -200, -200, logvar), lambda row: f"image {indices[row]}"):
+        raise ValueError(f"the log-variances that encode returns {unfit}")
+
+
+def sample_pairs(images, indices, train, seed, representation):
+    """Pairs (codes, factors) of the train and of the test sample."""
+    distinct, inverse = np.unique(indices, return_inverse=True)
+    factors = check_factor_rows(images.data, distinct)[inverse]
+    active_factors(factors[:train], "data.factors")  # raises where the scores would, but before the encoding
+    codes = encode_indices(images, indices, seed, representation)
+    return (codes[:train], factors[:train]), (codes[train:], factors[train:])
+
+
+def gather(images, tasks, indices, train, seed, representation, points):
+    """Everything that the tasks are computed from, encoded."""
+    needs, data = {task.info.needs for task in tasks}, images.data
+    sample = test = posterior = unfit = None
+    whole = images.size <= points
+    if FACTORS in needs:
+        sample, test = sample_pairs(images, indices, train, seed, representation)
+    elif CODES in needs:
+        sample = (encode_indices(images, indices[:train], seed, representation),)
+    if CHOSEN_FACTORS in needs and images.pictures == 1 and images.size <= WHOLE:
+        images(np.arange(images.size), None)
+    if POSTERIORS in needs:
+        chosen = np.arange(images.size) if whole else indices[:train]
+        factors = check_factor_rows(data, chosen)
+        posterior = (*images(chosen, np.random.default_rng([seed, SAMPLE_PICTURES])), factors)
+        unfit = unfit_logvar(posterior[1], lambda row: f"image {chosen[row]}")
+
+    def generator():
+        pictures, same_pictures = (np.random.default_rng([seed, CHOSEN_PICTURES]) for _ in range(2))
+        noise = np.random.default_rng([seed, CHOSEN_NOISE])
+
+        def encode_factors(factors):
+            mean, logvar = images(data.index(factors), pictures)
+            return mean if representation == "mean" else sampled(mean, logvar, noise)
+
+        def observations(factors):
+            return images.standardized(data.index(factors), same_pictures)
+
+        has_images = callable(getattr(data, "standardize", None))
+        return encode_factors, tuple(data.factor_sizes), observations if has_images else None
+
+    return Material(sample, test, posterior, unfit, whole, generator)
 
 
 def posterior_function(encode):

@@ -1,16 +1,21 @@
-"""What scores of an evaluation share, and the range of their intervals."""
+"""What scores say of themselves, and that an evaluation goes by that: inputs, bounds, what they share."""
 
 import functools
+import inspect
+import json
+import math
 import sys
 
 import numpy as np
 import pytest
 from grid_of_pictures import Grid, identity
 
-from kerasvae.metrics import aam, evaluate, mmig, posterior_information
+from kerasvae import metrics
+from kerasvae.metrics import SCORES, Score, ScoreInfo, aam, evaluate, mmig, posterior_information
 from kerasvae.metrics.bootstrap import bootstrap_interval
-from kerasvae.metrics.evaluation_material import Material
-from kerasvae.metrics.evaluation_scores import SCORES, compute, resolve
+from kerasvae.metrics.evaluate import compute, resolve
+from kerasvae.metrics.material import Material
+from kerasvae.metrics.score import NEEDS, scores_of_one_model
 
 QUICK = {
     "dci": {"stages": 3},
@@ -95,7 +100,8 @@ def test_intervals_stay_within_the_range_of_their_score(monkeypatch):
         free.setdefault(bounds, []).append(bootstrap_interval(value, replicates, (-np.inf, np.inf)))
         return bootstrap_interval(value, replicates, bounds)
 
-    monkeypatch.setattr("kerasvae.metrics.evaluation_scores.bootstrap_interval", kept)
+    # Through sys.modules: the package has a function of the module's name.
+    monkeypatch.setattr(sys.modules["kerasvae.metrics.evaluate"], "bootstrap_interval", kept)
     for noise in (3.0, 1000.0):
 
         def encode(images, noise=noise):
@@ -120,3 +126,79 @@ def test_of_a_users_score_no_range_is_known():
 
     found = evaluate(identity, Grid(), [loss], train=50, bootstrap=5)["loss"]
     assert found.interval[0] < float(found) < -90
+
+
+def test_every_score_of_the_package_describes_itself():
+    for name, score in SCORES.items():
+        assert getattr(metrics, name) is score and score.__name__ == name
+        low, high = score.info.bounds
+        assert low < high and score.info.higher_is_better is (score.info.needs != "codes")
+        parameters = list(inspect.signature(score).parameters)
+        assert tuple(parameters)[: len(NEEDS[score.info.needs])] == NEEDS[score.info.needs]
+        assert bool(score.info.predicts) == (score.info.needs == "codes and factors" and "test" in parameters)
+    assert metrics.udr.info.needs == "several models" and "udr" not in SCORES
+
+
+@ScoreInfo(needs="codes", bounds=(0.0, 1.0), higher_is_better=False)
+def dead_latents(codes):
+    return np.mean(codes.std(axis=0) < 1e-3)
+
+
+@ScoreInfo(needs="codes of chosen factors", bounds=(0.0, math.inf))
+def steps_apart(encode_factors, factor_sizes, *, repeats=3, seed=1):
+    factors = np.random.default_rng(seed).integers(factor_sizes, size=(repeats, len(factor_sizes)))
+    factors[:, 0] = np.arange(repeats) % factor_sizes[0]
+    return Score("steps_apart", np.abs(np.diff(encode_factors(factors), axis=0)).mean())
+
+
+@ScoreInfo(predicts=True, bounds=(0.0, 1.0), higher_is_better=True, fast={"train": 21, "test": 11})
+def seen_before(codes, factors, *, test=None):
+    return np.mean([tuple(row) in set(map(tuple, factors)) for row in test[1]])
+
+
+@ScoreInfo(needs="posteriors")
+def widest(mean, logvar, factors):
+    return logvar.max()
+
+
+def test_a_score_of_ones_own_that_describes_itself():
+    own = [dead_latents, steps_apart, seen_before, widest]
+    found = evaluate(posterior, Grid(), ["mig", *own], preset="fast", bootstrap=4)
+    assert list(found) == ["mig", "dead_latents", "steps_apart", "seen_before", "widest"]
+    assert float(found["widest"]) == -3 and float(found["dead_latents"]) == 0
+    assert found.settings["sizes"] == {
+        "mig": {"train": 2000},
+        "dead_latents": {"train": 2000},
+        "steps_apart": {"repeats": 128},
+        "seen_before": {"train": 21, "test": 11},
+        "widest": {"points": 40},
+    }
+    low, high = found["seen_before"].interval
+    assert 0 <= low < float(found["seen_before"]) < high <= 1
+    assert found["steps_apart"].interval is None  # it chooses its own factor values, and did not ask for `bootstrap`
+    stored = json.loads(json.dumps(found.to_json()))
+    assert stored["scores"]["dead_latents"] == {"name": "dead_latents", "value": 0.0, "parts": {}, "interval": [0, 0]}
+    named = evaluate(posterior, Grid(), {"again": functools.partial(steps_apart, repeats=128)}, preset="fast")
+    assert float(named["again"]) == float(found["steps_apart"])
+    # What it needs is what it is refused for.
+    for score, match in ((widest, "encode returns no log-variances"), (metrics.udr, "compares several models")):
+        with pytest.raises(ValueError, match=f"cannot be computed: .*{match}"):
+            evaluate(identity, Grid(), [score])
+    with pytest.raises(TypeError, match=r"scores\['two'\] must take \(codes\) and the options \[\]"):
+        evaluate(identity, Grid(), {"two": ScoreInfo(needs="codes")(lambda codes, factors: 0.0)})
+
+
+def test_a_score_of_the_package_is_one_that_it_exports():
+    exports = {**vars(metrics), "dead_latents": dead_latents}
+    assert scores_of_one_model(exports) == {**SCORES, "dead_latents": dead_latents}
+    assert list(scores_of_one_model(exports))[-4:] == [
+        "dead_latents",
+        "gaussian_total_correlation",
+        "gaussian_wasserstein",
+        "mutual_information_score",
+    ]
+
+
+def test_needs_that_there_are_not():
+    with pytest.raises(ValueError, match=r"needs must be 'codes and factors', .* or 'several models', got 'images'"):
+        ScoreInfo(needs="images")
