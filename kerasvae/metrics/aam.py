@@ -1,6 +1,10 @@
 """Axis alignment metric."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.metrics.checks import check_matrix
 from kerasvae.metrics.posterior_information import posterior_information
@@ -9,7 +13,7 @@ from kerasvae.metrics.score import POSTERIORS, Score, ScoreInfo
 NEGLIGIBLE = 1e-6  # nat, below which the best latent counts as knowing nothing
 
 
-def aam_from_information(information, factors):
+def aam_from_information(information: Mapping[str, Any], factors: np.ndarray) -> Score:
     """The score `aam` of what `posterior_information` returned for these factors."""
     aligned = aam_from_matrix(information["mutual_information"], information["standard_error"])
     parts = {name: part for name, part in information.items() if name != "warnings"}
@@ -19,14 +23,24 @@ def aam_from_information(information, factors):
 
 
 @ScoreInfo(needs=POSTERIORS, bounds=(0.0, 1.0), higher_is_better=True, from_information=aam_from_information)
-def aam(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000, bins=20):
+def aam(
+    mean: ArrayLike,
+    logvar: ArrayLike,
+    factors: ArrayLike,
+    *,
+    method: str | None = None,
+    seed: int = 1,
+    samples: int = 2,
+    points: int = 5_000,
+    bins: int = 20,
+) -> Score:
     """Axis alignment metric: how far one latent alone knows of a factor, on posteriors.
 
     Per factor: max(0, I_1 - sum of the other I) / I_1, with I_1 the largest of the latents' mutual information
     with it; 0 where no latent knows anything. 1 where one latent knows all of a factor that any does, 0 where the
     others together know as much.
 
-    Arguments:
+    Args:
         mean, logvar, factors, method, seed, samples, points, bins: posteriors and factors of an enumerated data
             set and how their information is computed, see `posterior_information`.
 
@@ -55,13 +69,13 @@ def aam(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000, 
     return aam_from_information(information, factors)
 
 
-def aam_from_matrix(matrix, standard_error=0.0):
+def aam_from_matrix(matrix: ArrayLike, standard_error: ArrayLike = 0.0) -> dict[str, Any]:
     """The axis alignment of any matrix that says how much each latent knows of each factor.
 
     Per factor: max(0, largest - sum of the other entries of its column) / largest; 0 where the largest is below
     1e-6 or below its standard error.
 
-    Arguments:
+    Args:
         matrix: numbers at least 0, (latents, factors).
         standard_error: of its entries, a number at least 0 or (latents, factors). Default: 0.
 

@@ -1,5 +1,7 @@
 """Any matrix of latents and factors through the last step of any score."""
 
+from numpy.typing import ArrayLike
+
 from kerasvae.checks import check_choice
 from kerasvae.metrics.aam import aam_from_matrix
 from kerasvae.metrics.dci import dci_from_importance
@@ -11,12 +13,12 @@ from kerasvae.metrics.score import Score
 AGGREGATIONS = ("disentanglement", "completeness", "mig", "sap", "modularity", "aam")
 
 
-def aggregate(matrix, how, entropies=None):
+def aggregate(matrix: ArrayLike, how: str, entropies: ArrayLike | None = None) -> Score:
     """What a score makes of its matrix, made of any matrix: mutual information, importance, accuracy.
 
     Tells whether two scores disagree over the matrix or over what they make of it.
 
-    Arguments:
+    Args:
         matrix: how much each latent says of each factor, numbers at least 0, (latents, factors): e.g. the part
             `mutual_information` of `mig`, `importance` of `dci` or `matrix` of `sap`.
         how: `"disentanglement"` and `"completeness"` of DCI, `"mig"`, `"sap"`, `"modularity"`, or `"aam"`.

@@ -1,6 +1,9 @@
 """BetaVAE score."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, bootstrap_rows, check_bootstrap
@@ -11,8 +14,16 @@ from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
 
 @ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True, fast={"train": 700, "test": 350})
 def beta_vae_score(
-    encode_factors, factor_sizes, *, train=10_000, test=5_000, batch_size=64, seed=1, bootstrap=0, jobs=None
-):
+    encode_factors: Callable[[np.ndarray], ArrayLike],
+    factor_sizes: Sequence[int],
+    *,
+    train: int = 10_000,
+    test: int = 5_000,
+    batch_size: int = 64,
+    seed: int = 1,
+    bootstrap: int = 0,
+    jobs: int | None = None,
+) -> Score:
     """BetaVAE score: how often a linear classifier tells which factor two batches of images share.
 
     For one point a factor is drawn and two batches whose rows agree in it and are independent otherwise; the
@@ -21,7 +32,7 @@ def beta_vae_score(
     codes. The points are not standardised and the penalty does not grow with their number, so the latents'
     scales matter, and weakly the number of points.
 
-    Arguments:
+    Args:
         encode_factors: function of factor values, int64 (n, F) with column k in 0..factor_sizes[k] - 1, that
             returns their codes (n, D), finite and within float32's range. It is called with up to 2^14 rows,
             2 batch_size (train + test) in all.
@@ -39,9 +50,8 @@ def beta_vae_score(
         used.
 
     Raises:
-        TypeError: `encode_factors` is no function, its codes are not real numbers, or a number of another type.
-        ValueError: no factor of more than one value, codes of a wrong shape, not finite or out of range, or a
-            number out of range.
+        TypeError, ValueError: `encode_factors` is no function or returns no finite codes (n, D), no factor of more than
+            one value, or an option that is not allowed.
 
     Source: Higgins et al. 2017, "beta-VAE", Section 3, in the form of Locatello et al. 2019 (multinomial, C = 1),
     whose code may also draw a factor that is constant.

@@ -14,7 +14,7 @@ class BoostedTrees:
     With `bins` no less than the number of samples the trees are those of
     `sklearn.ensemble.GradientBoostingClassifier`, up to ties and rounding.
 
-    Arguments:
+    Args:
         stages: boosting stages, at least 1. Default: 100.
         learning_rate: shrinkage of every stage, above 0. Default: 0.1.
         max_depth: of every tree, at least 1. Default: 3. Time and memory double with every level.
@@ -30,14 +30,16 @@ class BoostedTrees:
     Source: Friedman 2001, "Greedy Function Approximation: A Gradient Boosting Machine", Algorithms 5 and 6.
     """
 
-    def __init__(self, stages=100, learning_rate=0.1, max_depth=3, bins=256, seed=1):
+    def __init__(
+        self, stages: int = 100, learning_rate: float = 0.1, max_depth: int = 3, bins: int = 256, seed: int = 1
+    ):
         self.stages, self.learning_rate, self.max_depth = stages, learning_rate, max_depth
         self.bins, self.seed = bins, seed
 
-    def fit(self, codes, labels):
+    def fit(self, codes: np.ndarray, labels: np.ndarray) -> "BoostedTrees":
         """Grows the trees.
 
-        Arguments:
+        Args:
             codes: finite, float64 (samples, latents).
             labels: integers of at least two values, (samples,).
 
@@ -71,7 +73,7 @@ class BoostedTrees:
         self.train_accuracy = float(np.mean(_most_likely(scores) == labels))
         return self
 
-    def predict(self, codes):
+    def predict(self, codes: np.ndarray) -> np.ndarray:
         """The most likely label of each row of codes, (samples,)."""
         columns = np.ascontiguousarray(codes.T)
         scores = np.repeat(self.start[:, None], len(codes), axis=1)

@@ -1,6 +1,9 @@
 """What every score asks of its input, so that all refuse the same things in the same words."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_shape
 
@@ -8,17 +11,13 @@ from kerasvae.checks import check_shape
 EXACT = 2**53
 
 
-def check_codes(codes, name="codes", place=None):
-    """Representation as float64.
+def check_codes(codes: ArrayLike, name: str = "codes", place: Callable[[int], str] | None = None) -> np.ndarray:
+    """Codes, (samples, latents), as float64; refuses what is not finite, and integers that float64 does not hold.
 
-    Arguments:
-        codes: finite real numbers, (samples, latents), both at least 1.
+    Args:
+        codes: what was given.
         name: what to call it in an error. Default: `"codes"`.
         place: what to call a row in an error, a function of its number. Default None: "row 3".
-
-    Raises:
-        TypeError: not real numbers.
-        ValueError: wrong shape, a code is nan or infinite, or an integer that float64 does not hold.
     """
     given, codes = codes, _array(codes, name, "real numbers (samples, latents)")
     if codes.dtype.kind not in "iuf" and codes.dtype.name != "bfloat16":
@@ -47,18 +46,11 @@ def _array(given, name, wanted):
         raise ValueError(f"{name} must be an array of {wanted}, got a {type(given).__name__}: {error}") from None
 
 
-def check_factors(factors, name="factors"):
-    """Factor values as int64; constant factors are legal here.
+def check_factors(factors: ArrayLike, name: str = "factors") -> np.ndarray:
+    """Factor values, (samples, factors), as int64; constant factors are legal here.
 
-    Arguments:
-        factors: integers, (samples, factors), both at least 1. Any integer dtype; the values are labels,
-            their order and range do not matter. Floats are refused even where they hold whole numbers: they
-            are usually standardised or normalised factors, which some score would silently take for labels.
-        name: what to call it in an error. Default: `"factors"`.
-
-    Raises:
-        TypeError: not integers (bool is none).
-        ValueError: wrong shape.
+    The values are labels, whose order and range do not matter. Floats are refused even where they hold whole numbers:
+    they are usually standardised or normalised factors, which some score would silently take for labels.
     """
     given, factors = factors, _array(factors, name, "integers (samples, factors)")
     if factors.dtype.kind not in "iu":
@@ -70,15 +62,10 @@ def check_factors(factors, name="factors"):
     return factors.astype(np.int64)
 
 
-def check_numbers(factors, name="factors"):
-    """Factor values that count as numbers, not as labels, as float64; only their differences are kept beyond 2^53.
+def check_numbers(factors: np.ndarray, name: str = "factors") -> np.ndarray:
+    """int64 factor values that count as numbers, not as labels, as float64.
 
-    Arguments:
-        factors: int64, (samples, factors).
-        name: what to call it in an error. Default: `"factors"`.
-
-    Raises:
-        ValueError: the values of a factor span more than the 2^53 whole numbers of float64.
+    Beyond 2^53 only their differences are kept; ValueError where the values of a factor span more than that.
     """
     low, high = factors.min(axis=0), factors.max(axis=0)
     numbers = factors.astype(np.float64)
@@ -93,19 +80,8 @@ def check_numbers(factors, name="factors"):
     return numbers
 
 
-def active_factors(factors, name="factors"):
-    """Indices of the factors that take more than one value: those that a score can say something about.
-
-    Arguments:
-        factors: integers, (samples, factors).
-        name: what to call it in an error. Default: `"factors"`.
-
-    Returns:
-        tuple of int.
-
-    Raises:
-        ValueError: every factor is constant.
-    """
+def active_factors(factors: np.ndarray, name: str = "factors") -> tuple[int, ...]:
+    """Indices of the factors that take more than one value, all that a score can speak of; ValueError if none does."""
     active = np.flatnonzero((factors != factors[:1]).any(axis=0))
     if not len(active):
         raise ValueError(
@@ -114,7 +90,7 @@ def active_factors(factors, name="factors"):
     return tuple(active.tolist())
 
 
-def warnings_of_bins(factors, active, bins):
+def warnings_of_bins(factors: np.ndarray, active: Sequence[int], bins: int) -> list[str]:
     """A warning for every factor of more values than a histogram of `bins` bins can tell apart."""
     counts = ((factor, len(np.unique(factors[:, factor]))) for factor in active)
     return [
@@ -124,22 +100,10 @@ def warnings_of_bins(factors, active, bins):
     ]
 
 
-def check_sample(codes, factors, names=("codes", "factors")):
-    """Codes and factors of the same samples.
-
-    Arguments:
-        codes: finite real numbers, (samples, latents).
-        factors: integers, (samples, factors).
-        names: what to call the two in an error.
-
-    Returns:
-        codes as float64, factors as int64, tuple of the indices of the factors that are not constant.
-
-    Raises:
-        TypeError: codes are not real numbers or factors not integers.
-        ValueError: wrong shapes, different lengths, fewer than 2 samples, codes that are not finite, or no
-            factor that takes more than one value.
-    """
+def check_sample(
+    codes: ArrayLike, factors: ArrayLike, names: tuple[str, str] = ("codes", "factors")
+) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Codes as float64 and factors as int64 of the same samples, at least 2, and the indices of the active factors."""
     codes, factors = check_codes(codes, names[0]), check_factors(factors, names[1])
     check_lengths(codes, factors, names)
     if len(codes) < 2:
@@ -147,7 +111,7 @@ def check_sample(codes, factors, names=("codes", "factors")):
     return codes, factors, active_factors(factors, names[1])
 
 
-def check_lengths(codes, factors, names=("codes", "factors")):
+def check_lengths(codes: np.ndarray, factors: np.ndarray, names: tuple[str, str] = ("codes", "factors")) -> None:
     """Raises ValueError unless both hold the same number of samples."""
     if len(codes) != len(factors):
         raise ValueError(
@@ -155,29 +119,17 @@ def check_lengths(codes, factors, names=("codes", "factors")):
         )
 
 
-def check_range(codes, name="codes"):
+def check_range(codes: np.ndarray, name: str = "codes") -> None:
     """Raises ValueError where a code is beyond float32's range: squares and sums of others stay finite in float64."""
     most = np.abs(codes).max()
     if most > np.finfo(np.float32).max:
         raise ValueError(f"{name} must be within float32's range, got an absolute value of {most:.3g}")
 
 
-def check_test(test, codes, factors):
-    """The pair that predictors are tested on, with the latents and factors of what they are trained on.
-
-    Arguments:
-        test: pair (codes, factors), of at least one sample. Constant factors are legal.
-        codes: those trained on, (samples, latents).
-        factors: those trained on, (samples, factors).
-
-    Returns:
-        codes as float64, factors as int64.
-
-    Raises:
-        TypeError: no pair, codes that are not real numbers, or factors that are not integers.
-        ValueError: wrong shapes, different lengths, codes that are not finite, or other numbers of latents or
-            factors than those trained on.
-    """
+def check_test(
+    test: tuple[ArrayLike, ArrayLike], codes: np.ndarray, factors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pair that predictors are tested on, with as many latents and factors as the codes and factors trained on."""
     if not isinstance(test, tuple | list) or len(test) != 2:
         raise TypeError(f"test must be a pair (codes, factors) or None, got {type(test).__name__}")
     test_codes, test_factors = check_codes(test[0], "test codes"), check_factors(test[1], "test factors")
@@ -188,23 +140,15 @@ def check_test(test, codes, factors):
     return test_codes, test_factors
 
 
-def train_and_test(codes, factors, test, seed):
-    """What a score that predicts is trained and tested on: the pair it was given, or a random third held out.
+def train_and_test(
+    codes: ArrayLike, factors: ArrayLike, test: tuple[ArrayLike, ArrayLike] | None, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Codes and factors to train on, codes and factors to test on, and the factors active in what is trained on.
 
-    Arguments:
-        codes: finite real numbers within float32's range, (samples, latents).
-        factors: integers, (samples, factors).
-        test: pair (codes, factors), or None: a random third of the samples is held out.
-        seed: of the held-out third, 0..2^32-1.
-
-    Returns:
-        codes and factors trained on, codes and factors tested on, tuple of the indices of the factors that
-        are not constant in what is trained on.
-
-    Raises:
-        TypeError: codes are not real numbers, factors not integers, or `test` is no pair.
-        ValueError: wrong shapes or lengths, codes that are not finite or out of range, fewer than 2 samples
-            (3 where `test` is None), or no factor that takes more than one value.
+    Args:
+        codes, factors: the whole sample.
+        test: pair (codes, factors), or None: a random third of the sample is held out.
+        seed: of the held-out third.
     """
     codes, factors, active = check_sample(codes, factors)
     if test is None:
@@ -221,23 +165,10 @@ def train_and_test(codes, factors, test, seed):
     return codes, factors, test_codes, test_factors, active
 
 
-def check_posterior(mean, logvar, factors):
-    """Diagonal Gaussian posteriors of enumerated points, and the points' factors.
-
-    Arguments:
-        mean: finite real numbers within float32's range, (points, latents).
-        logvar: log-variances, finite real numbers between -200 and 200, of the shape of `mean`.
-        factors: integers, (points, factors).
-
-    Returns:
-        mean and logvar as float64, factors as int64, tuple of the indices of the factors that are not
-        constant.
-
-    Raises:
-        TypeError: `mean` or `logvar` are not real numbers, or `factors` not integers.
-        ValueError: wrong shapes or lengths, fewer than 2 points, numbers that are not finite or out of range,
-            or no factor that takes more than one value.
-    """
+def check_posterior(
+    mean: ArrayLike, logvar: ArrayLike, factors: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Means and log-variances as float64 and factors as int64 of the same points, and the active factors."""
     mean, factors, active = check_sample(mean, factors, ("mean", "factors"))
     logvar = check_codes(logvar, "logvar")
     if logvar.shape != mean.shape:
@@ -248,15 +179,12 @@ def check_posterior(mean, logvar, factors):
     return mean, logvar, factors, active
 
 
-def unfit_logvar(logvar, place=None):
-    """Why log-variances are none that scores of posteriors can be computed of, as a sentence without its subject.
+def unfit_logvar(logvar: np.ndarray, place: Callable[[int], str] | None = None) -> str | None:
+    """Why scores of posteriors cannot be computed of log-variances, a sentence without its subject; or None.
 
-    Arguments:
+    Args:
         logvar: (points, latents), of any numbers.
         place: what to call a row, a function of its number. Default None: "point 3".
-
-    Returns:
-        str, or None where all are between -200 and 200.
     """
     bad = ~(np.abs(logvar) <= 200)  # nan, too
     if not bad.any():
@@ -272,12 +200,8 @@ def unfit_logvar(logvar, place=None):
     )
 
 
-def check_matrix(matrix, name):
-    """Matrix of non-negative numbers, (latents, factors), as float64.
-
-    Raises:
-        TypeError: not real numbers. ValueError: wrong shape, or an entry is negative, nan or infinite.
-    """
+def check_matrix(matrix: ArrayLike, name: str) -> np.ndarray:
+    """Matrix of finite numbers, at least 0, (latents, factors), as float64."""
     matrix = _array(matrix, name, "real numbers (latents, factors)")
     if matrix.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be real numbers, got dtype {matrix.dtype}")

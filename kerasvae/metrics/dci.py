@@ -1,8 +1,10 @@
 """Disentanglement, completeness and informativeness."""
 
+from typing import Any
 from warnings import warn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.boosted_trees import BoostedTrees
@@ -11,7 +13,18 @@ from kerasvae.metrics.score import Score, ScoreInfo
 
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True, predicts=True, fast={"train": 1000, "test": 500})
-def dci(codes, factors, *, test=None, seed=1, stages=100, learning_rate=0.1, max_depth=3, bins=256, jobs=None):
+def dci(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    *,
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+    seed: int = 1,
+    stages: int = 100,
+    learning_rate: float = 0.1,
+    max_depth: int = 3,
+    bins: int = 256,
+    jobs: int | None = None,
+) -> Score:
     """Disentanglement (headline), completeness and informativeness, by boosted trees.
 
     One gradient-boosted tree classifier per factor predicts it from all latents. Disentangled: a latent
@@ -27,7 +40,7 @@ def dci(codes, factors, *, test=None, seed=1, stages=100, learning_rate=0.1, max
     number of values. 10 000 samples of 10 latents and dSprites' five factors take some 25 s of one core, where
     scikit-learn's boosted trees take 280 s and differ by 0.001. Fewer stages give a rougher score in less time.
 
-    Arguments:
+    Args:
         codes: finite real numbers within float32's range, (samples, latents). Constant latents are legal.
         factors: integers, (samples, factors). Those constant in the samples trained on are left out.
         test: pair (codes, factors) that informativeness is tested on. Default None: a random third of the
@@ -49,11 +62,10 @@ def dci(codes, factors, *, test=None, seed=1, stages=100, learning_rate=0.1, max
         indices of those used.
 
     Raises:
-        TypeError: `codes` are not real numbers, `factors` not integers, `test` no pair, or an option of
-            another type.
-        ValueError: wrong shapes or lengths, codes that are not finite or out of range, fewer than 2 samples
-            (3 where `test` is None), all factors constant, an option out of range, or a factor of so many values
-            that values x samples x latents exceed 2·10^8. A UserWarning comes before what takes minutes.
+        TypeError, ValueError: arrays of another type, shape or length, codes that are not finite or out of range, too
+            few samples, all factors constant, or an option that is not allowed;
+            a factor of so many values that values x samples x latents exceed 2·10^8. A UserWarning comes before what
+            takes minutes.
 
     Source: Eastwood & Williams 2018, "A Framework for the Quantitative Evaluation of Disentangled
     Representations", Section 2, with the boosted trees of Locatello et al. 2019 in place of lasso and random
@@ -131,7 +143,7 @@ def _check_work(values, size, stages, depth):
     return [warning]
 
 
-def dci_from_importance(importance):
+def dci_from_importance(importance: ArrayLike) -> dict[str, Any]:
     """Disentanglement and completeness of any matrix that says how much each latent matters for each factor.
 
     A latent's disentanglement is 1 - entropy of its row, in base number of factors; the mean over the latents
@@ -139,7 +151,7 @@ def dci_from_importance(importance):
     Entries get 1e-11 added before a row or column is normalised. A matrix of zeros weighs all rows alike and
     scores 0. With one factor disentanglement is 1 by definition, with one latent completeness.
 
-    Arguments:
+    Args:
         importance: numbers at least 0, (latents, factors).
 
     Returns:

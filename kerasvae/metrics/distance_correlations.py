@@ -1,6 +1,9 @@
 """Correlations of distances between codes with those between factors and between images."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
@@ -20,17 +23,17 @@ STREAM = 0x676C6F62  # random numbers of the batches of images that share no fac
 
 @ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True)
 def distance_correlations(
-    encode_factors,
-    factor_sizes,
+    encode_factors: Callable[[np.ndarray], ArrayLike] | None,
+    factor_sizes: Sequence[int],
     *,
-    observations=None,
-    repeats=1024,
-    triples=64,
-    batch_size=32,
-    resolution=1e-7,
-    seed=1,
-    bootstrap=0,
-):
+    observations: Callable[[np.ndarray], ArrayLike] | None = None,
+    repeats: int = 1024,
+    triples: int = 64,
+    batch_size: int = 32,
+    resolution: float = 1e-7,
+    seed: int = 1,
+    bootstrap: int = 0,
+) -> Score:
     """Correlations of distances: do codes lie as far apart as the factors, or as the images, behind them?
 
     Of pairs of images along one factor, and of pairs that share nothing, three distances are taken: between
@@ -38,7 +41,7 @@ def distance_correlations(
     Every two of them are compared by rank correlation, by linear correlation, and by how often they agree on
     which of two images is nearer to a third.
 
-    Arguments:
+    Args:
         encode_factors: function of factor values, int64 (n, F) with column k in 0..factor_sizes[k] - 1, that
             returns their codes (n, D), finite and within float32's range. None: no codes, images alone.
         factor_sizes: number of values of each factor, (F,). Factors of one value are left out.
@@ -63,10 +66,8 @@ def distance_correlations(
         indices of those used. A correlation with distances that are all equal is 0.
 
     Raises:
-        TypeError: `encode_factors` or `observations` is no function, or returns no real numbers, or a number of
-            another type.
-        ValueError: neither of the two, no factor of more than one value, codes or images of a wrong shape or not
-            finite, or a number out of range.
+        TypeError, ValueError: neither function is given, or one is none or returns no finite numbers of that shape; no
+            factor of more than one value; or an option that is not allowed.
 
     Source: Michlo et al. 2021, "Overlooked Implications of the Reconstruction Loss for VAE Disentanglement".
     Their code compares distances to the last bit, which breaks ties at random and costs even a perfect code points.

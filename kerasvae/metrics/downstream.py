@@ -1,8 +1,10 @@
 """Downstream tasks: how well, and from how few labels, factors are predicted from codes."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_choice, check_integer, check_seed
 from kerasvae.metrics.boosted_trees import BoostedTrees
@@ -17,17 +19,17 @@ FOLDS = 5
 
 
 def downstream(
-    codes,
-    factors,
-    sizes=(10, 100, 1000, 10_000),
+    codes: ArrayLike,
+    factors: ArrayLike,
+    sizes: Sequence[int] = (10, 100, 1000, 10_000),
     *,
-    predictors=PREDICTORS,
-    test=None,
-    efficiency=None,
-    stages=100,
-    seed=1,
-    jobs=None,
-):
+    predictors: Sequence[str] = PREDICTORS,
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+    efficiency: tuple[int, int] | None = None,
+    stages: int = 100,
+    seed: int = 1,
+    jobs: int | None = None,
+) -> Score:
     """Accuracy of predictors of every factor that learn from few and from many codes, and their sample efficiency.
 
     For each number of samples n, predictor and factor one classifier is fitted to the first n codes. Logistic
@@ -36,7 +38,7 @@ def downstream(
     are not among the n samples cannot be predicted and count as errors; where they hold one value alone, it is
     predicted. Nothing is standardised.
 
-    Arguments:
+    Args:
         codes: finite real numbers within float32's range, (samples, latents). The first n rows are learned from:
             shuffle rows that come in an order.
         factors: integers, (samples, factors). Those constant in the samples trained on are left out.
@@ -60,10 +62,9 @@ def downstream(
         whose accuracy is below 1.2 times chance: their efficiency says nothing.
 
     Raises:
-        TypeError: `codes` are not real numbers, `factors` not integers, `test` no pair, or an option of another
-            type.
-        ValueError: wrong shapes or lengths, codes that are not finite or out of range, all factors constant, sizes
-            that are not ascending or more than there are samples, or an option out of range.
+        TypeError, ValueError: arrays of another type, shape or length, codes that are not finite or out of range, too
+            few samples, all factors constant, or an option that is not allowed;
+            sizes that are not ascending, or more than there are samples.
 
     Source: Locatello et al. 2019, "Challenging Common Assumptions ...", Section 5.5 and Appendix: LogisticRegressionCV
     and gradient-boosted trees of scikit-learn. Their code draws other samples for every size; here the smaller are

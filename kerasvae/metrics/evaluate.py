@@ -6,7 +6,7 @@ import functools
 import importlib.metadata
 import inspect
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -473,7 +473,7 @@ def _first(pair, count):
 
 
 @contextlib.contextmanager
-def shown(progress: bool | None, scores: int):
+def shown(progress: bool | None, scores: int) -> Iterator[tuple[Callable, Callable]]:
     """Functions to call with the images encoded so far and needed, and with the name of each score before it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

@@ -3,8 +3,11 @@
 import io
 from collections.abc import Mapping
 from numbers import Real
+from typing import Any
 
 import numpy as np
+
+from kerasvae.metrics.score import Score
 
 
 class Evaluation(Mapping):
@@ -13,21 +16,22 @@ class Evaluation(Mapping):
     A mapping of str to `Score`. `print` shows a table; `to_json()` gives a dict for `json.dumps`, `row()` a flat one
     for a table of runs (`csv.DictWriter`, a pandas DataFrame).
 
-    Arguments:
+    Args:
         scores: mapping of name to `Score`.
         settings: mapping of str to what JSON takes: preset, seed, representation, sizes of samples, versions.
         left_out: mapping of the names of scores that could not be computed to the reason. Default: none.
 
     Example:
 
-    >>> from kerasvae.metrics.score import Score
     >>> result = Evaluation({"mig": Score("mig", 0.5, {"bins": 20, "per_factor": np.array([0.4, 0.6])})}, {"seed": 1})
     >>> float(result["mig"]), result.row()
     (0.5, {'mig': 0.5, 'mig.bins': 20, 'mig.per_factor.0': 0.4, 'mig.per_factor.1': 0.6})
     """
 
-    def __init__(self, scores, settings, left_out=()):
-        self._scores, self.settings, self.left_out = dict(scores), dict(settings), dict(left_out)
+    def __init__(
+        self, scores: Mapping[str, Score], settings: Mapping[str, Any], left_out: Mapping[str, str] | None = None
+    ):
+        self._scores, self.settings, self.left_out = dict(scores), dict(settings), dict(left_out or {})
 
     def __getitem__(self, name):
         if name in self.left_out:
@@ -43,11 +47,11 @@ class Evaluation(Mapping):
     def __contains__(self, name):
         return name in self._scores
 
-    def get(self, name, default=None):
+    def get(self, name: str, default: Any = None) -> Any:
         """The score of that name, or `default` where there is none."""
         return self._scores.get(name, default)
 
-    def to_json(self):
+    def to_json(self) -> dict[str, Any]:
         """A dict that `json.dumps` takes: `scores` by name, as `Score.to_json` gives them, `settings`, `left_out`."""
         return {
             "scores": {name: score.to_json() for name, score in self._scores.items()},
@@ -55,10 +59,10 @@ class Evaluation(Mapping):
             "left_out": self.left_out,
         }
 
-    def row(self, parts=True):
+    def row(self, parts: bool = True) -> dict[str, Any]:
         """The numbers in one flat dict: the scores by name, `NAME.low` and `NAME.high` of those with an interval.
 
-        Arguments:
+        Args:
             parts: also their parts, as `NAME.PART`; of vectors, of parts with parts of their own, each entry, as
                 `NAME.PART.ENTRY`. Matrices are left to `to_json`. Default: true.
         """

@@ -1,6 +1,7 @@
 """Explicitness."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_seed
 from kerasvae.metrics.checks import train_and_test
@@ -8,7 +9,9 @@ from kerasvae.metrics.score import Score, ScoreInfo
 
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True, predicts=True)
-def explicitness(codes, factors, *, test=None, seed=1):
+def explicitness(
+    codes: ArrayLike, factors: ArrayLike, *, test: tuple[ArrayLike, ArrayLike] | None = None, seed: int = 1
+) -> Score:
     """Explicitness: how well a linear classifier tells every value of every factor from the rest.
 
     One multinomial logistic regression per factor on the standardised codes, C = 1; per value the area under
@@ -16,7 +19,7 @@ def explicitness(codes, factors, *, test=None, seed=1):
     0.5 is chance and is not scaled away; 1 is perfect. A code that takes the factor's values in order does not
     reach 1: a linear classifier ranks middle values of one latent poorly.
 
-    Arguments:
+    Args:
         codes: finite real numbers within float32's range, (samples, latents). Latents that are constant in the
             samples trained on are dropped; where none is left the score is 0.5.
         factors: integers, (samples, factors). Those constant in the samples trained on are left out.
@@ -31,9 +34,9 @@ def explicitness(codes, factors, *, test=None, seed=1):
         the mean over values), or the only one of the test sample (the factor is left out).
 
     Raises:
-        TypeError: `codes` are not real numbers, `factors` not integers, `test` no pair, `seed` no integer.
-        ValueError: wrong shapes or lengths, codes that are not finite or out of range, fewer than 2 samples
-            (3 where `test` is None), all factors constant, or no factor with a value that can be ranked.
+        TypeError, ValueError: arrays of another type, shape or length, codes that are not finite or out of range, too
+            few samples, all factors constant, or an option that is not allowed;
+            no factor with a value that can be ranked.
 
     Source: Ridgeway & Mozer 2018, "Learning Deep Disentangled Embeddings With the F-Statistic Loss",
     Section 2; the regression as in Locatello et al. 2019, whose code gives nan for a constant latent. Here it

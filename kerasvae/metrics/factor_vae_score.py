@@ -1,6 +1,9 @@
 """FactorVAE score."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
@@ -15,17 +18,17 @@ from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
     fast={"train": 700, "test": 350, "variance_samples": 1000},
 )
 def factor_vae_score(
-    encode_factors,
-    factor_sizes,
+    encode_factors: Callable[[np.ndarray], ArrayLike],
+    factor_sizes: Sequence[int],
     *,
-    train=10_000,
-    test=5_000,
-    batch_size=64,
-    variance_samples=10_000,
-    prune_threshold=0.05,
-    seed=1,
-    bootstrap=0,
-):
+    train: int = 10_000,
+    test: int = 5_000,
+    batch_size: int = 64,
+    variance_samples: int = 10_000,
+    prune_threshold: float = 0.05,
+    seed: int = 1,
+    bootstrap: int = 0,
+) -> Score:
     """FactorVAE score: how often the latent that varies least tells which factor a batch of images shares.
 
     For one vote a factor is drawn and a batch of images that share its value; the vote is the pair of that factor
@@ -33,7 +36,7 @@ def factor_vae_score(
     stands for the factor that most of its training votes are for. Score: share of fresh votes whose factor is
     the one their latent stands for. 1 for a perfect code, whatever the latents' scales, shifts and order.
 
-    Arguments:
+    Args:
         encode_factors: function of factor values, int64 (n, F) with column k in 0..factor_sizes[k] - 1, that
             returns their codes (n, D), finite and within float32's range. It is called with up to 2^14 rows,
             variance_samples + batch_size (train + test) in all.
@@ -54,9 +57,8 @@ def factor_vae_score(
         `factors`, the indices of those that are shared.
 
     Raises:
-        TypeError: `encode_factors` is no function, its codes are not real numbers, or a number of another type.
-        ValueError: no factor of more than one value, codes of a wrong shape, not finite or out of range, or a
-            number out of range.
+        TypeError, ValueError: `encode_factors` is no function or returns no finite codes (n, D), no factor of more than
+            one value, or an option that is not allowed.
 
     Source: Kim & Mnih 2018, "Disentangling by Factorising", Section 4, with the pruning of Locatello et al. 2019.
 

@@ -1,6 +1,9 @@
 """Flatness."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
@@ -9,7 +12,14 @@ from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
 
 
 @ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True)
-def flatness(encode_factors, factor_sizes, *, repeats=1024, seed=1, bootstrap=0):
+def flatness(
+    encode_factors: Callable[[np.ndarray], ArrayLike],
+    factor_sizes: Sequence[int],
+    *,
+    repeats: int = 1024,
+    seed: int = 1,
+    bootstrap: int = 0,
+) -> Score:
     """Flatness: how straight, even and aligned with the axes the codes of a factor's values in order lie.
 
     On a walk along one factor: its width, the largest Euclidean distance of two of its codes, over its length,
@@ -18,7 +28,7 @@ def flatness(encode_factors, factor_sizes, *, repeats=1024, seed=1, bootstrap=0)
     that come round count as well: of the steps, with the one from the last value to the first, the largest is
     left out.
 
-    Arguments:
+    Args:
         encode_factors: function of factor values, int64 (n, F) with column k in 0..factor_sizes[k] - 1, that
             returns their codes (n, D), finite and within float32's range.
         factor_sizes: number of values of each factor, (F,). Factors of one value are left out.
@@ -33,9 +43,8 @@ def flatness(encode_factors, factor_sizes, *, repeats=1024, seed=1, bootstrap=0)
         used,); `factors`, the indices of those used.
 
     Raises:
-        TypeError: `encode_factors` is no function, its codes are not real numbers, or a number of another type.
-        ValueError: no factor of more than one value, codes of a wrong shape, not finite or out of range, or a
-            number out of range.
+        TypeError, ValueError: `encode_factors` is no function or returns no finite codes (n, D), no factor of more than
+            one value, or an option that is not allowed.
 
     Source: the flatness of Michlo et al. 2021 (the code of "Overlooked Implications of the Reconstruction Loss for
     VAE Disentanglement").

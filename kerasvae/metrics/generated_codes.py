@@ -1,6 +1,9 @@
 """Codes of factor values that a score chooses: what is asked of them, and draws and traversals of the factors."""
 
+from collections.abc import Callable, Iterator, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer
 from kerasvae.metrics.checks import check_codes, check_lengths, check_range
@@ -8,10 +11,12 @@ from kerasvae.metrics.checks import check_codes, check_lengths, check_range
 ROWS = 2**14  # factor vectors in one call; bounds memory
 
 
-def check_generator(encode_factors, factor_sizes):
+def check_generator(
+    encode_factors: Callable[[np.ndarray], ArrayLike], factor_sizes: Sequence[int]
+) -> tuple[Callable, tuple[int, ...], tuple[int, ...]]:
     """What the scores that choose their own factor values take, checked.
 
-    Arguments:
+    Args:
         encode_factors: function of factor values, int64 (n, F), that returns their codes (n, D) in anything that
             NumPy converts, finite and within float32's range. A representation may be random.
         factor_sizes: number of values of each factor, at least 1, (F,).
@@ -43,7 +48,7 @@ def check_generator(encode_factors, factor_sizes):
     return encode, sizes, tuple(factor for factor, size in enumerate(sizes) if size > 1)
 
 
-def check_sizes(factor_sizes):
+def check_sizes(factor_sizes: Sequence[int]) -> tuple[int, ...]:
     """Number of values of each factor as tuple of int; errors as for `check_generator`."""
     if isinstance(factor_sizes, str) or not np.iterable(factor_sizes):
         raise TypeError(f"factor_sizes must be a sequence of integers, got {factor_sizes!r}")
@@ -53,7 +58,7 @@ def check_sizes(factor_sizes):
     return sizes
 
 
-def draw_factors(rng, sizes, count):
+def draw_factors(rng: np.random.Generator, sizes: Sequence[int], count: int) -> np.ndarray:
     """Factor values drawn uniformly and independently, int64 (count, F)."""
     factors = np.empty((count, len(sizes)), np.int64)
     for factor, size in enumerate(sizes):
@@ -61,13 +66,13 @@ def draw_factors(rng, sizes, count):
     return factors
 
 
-def chunks(count, rows_each):
+def chunks(count: int, rows_each: int) -> list[int]:
     """Sizes of the parts in which `count` things of `rows_each` factor vectors are encoded; they add up to it."""
     most = max(1, ROWS // rows_each)
     return [min(most, count - start) for start in range(0, count, most)]
 
 
-def traversals(sizes, factor, repeats, seed):
+def traversals(sizes: Sequence[int], factor: int, repeats: int, seed: int) -> Iterator[np.ndarray]:
     """Walks along one factor from its first to its last value, the others held where they were drawn.
 
     The same for all scores of one seed, so that what one has encoded serves the others.
@@ -82,12 +87,12 @@ def traversals(sizes, factor, repeats, seed):
         yield walks
 
 
-def encoded(encode, factors):
+def encoded(encode: Callable, factors: np.ndarray) -> np.ndarray:
     """Codes (..., D) of factor values (..., F)."""
     return encode(factors.reshape(-1, factors.shape[-1])).reshape(*factors.shape[:-1], -1)
 
 
-def geometric_mean(values):
+def geometric_mean(values: ArrayLike) -> np.ndarray:
     """Of numbers along the last axis; 0 where one is 0 or less (public code: nan for negative ones)."""
     values = np.asarray(values, dtype=np.float64)
     positive = (values > 0).all(axis=-1)

@@ -1,6 +1,7 @@
 """Interventional robustness score."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_number
 from kerasvae.metrics.checks import check_numbers, check_range, check_sample, warnings_of_bins
@@ -9,7 +10,7 @@ from kerasvae.metrics.score import Score, ScoreInfo
 
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True)
-def irs(codes, factors, *, bins=20, quantile=0.99):
+def irs(codes: ArrayLike, factors: ArrayLike, *, bins: int = 20, quantile: float = 0.99) -> Score:
     """Interventional robustness: how still every latent keeps while one factor is held and the others change.
 
     Per latent and factor: 1 - (the `quantile` of the latent's distance from its mean among the samples that
@@ -18,7 +19,7 @@ def irs(codes, factors, *, bins=20, quantile=0.99):
     distance; it does depend on the latents' scales. 1 where every latent is a function of one factor of at most
     `bins` values. An unbalanced or noisy code can fall below 0.
 
-    Arguments:
+    Args:
         codes: finite real numbers within float32's range, (samples, latents). Constant latents are dropped;
             where none is left the score is 0.
         factors: integers, (samples, factors). Constant factors are left out. The others are put in `bins` bins
@@ -33,9 +34,9 @@ def irs(codes, factors, *, bins=20, quantile=0.99):
         names factors of more values than bins.
 
     Raises:
-        TypeError: `codes` are not real numbers, `factors` not integers, or `bins` is no integer.
-        ValueError: wrong shapes or lengths, fewer than 2 samples, codes that are not finite or out of range,
-            all factors constant or of values more than 2^53 apart, `bins` or `quantile` out of range.
+        TypeError, ValueError: arrays of another type, shape or length, codes that are not finite or out of range, too
+            few samples, all factors constant, or an option that is not allowed;
+            values of a factor that are more than 2^53 apart.
 
     Source: Suter et al. 2019, "Robustly Disentangled Causal Mechanisms", Section 5, in the scalable form of
     Locatello et al.'s code.

@@ -1,6 +1,9 @@
 """Linearity and axis alignment of factor traversals."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
@@ -9,7 +12,14 @@ from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
 
 
 @ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True)
-def linearity(encode_factors, factor_sizes, *, repeats=1024, seed=1, bootstrap=0):
+def linearity(
+    encode_factors: Callable[[np.ndarray], ArrayLike],
+    factor_sizes: Sequence[int],
+    *,
+    repeats: int = 1024,
+    seed: int = 1,
+    bootstrap: int = 0,
+) -> Score:
     """Linearity: how much of the codes' variance along one factor lies in one direction.
 
     On a walk along one factor: the largest eigenvalue of the codes' covariance over their sum (the linear ratio),
@@ -17,7 +27,7 @@ def linearity(encode_factors, factor_sizes, *, repeats=1024, seed=1, bootstrap=0
     second over the first (the axis alignment). All are 1 where one latent alone moves; a straight walk on a
     diagonal has linear ratio 1 and axis alignment below.
 
-    Arguments:
+    Args:
         encode_factors: function of factor values, int64 (n, F) with column k in 0..factor_sizes[k] - 1, that
             returns their codes (n, D), finite and within float32's range.
         factor_sizes: number of values of each factor, (F,). Factors of one value are left out.
@@ -32,9 +42,8 @@ def linearity(encode_factors, factor_sizes, *, repeats=1024, seed=1, bootstrap=0
         also as `..._per_factor`, (factors used,); `factors`, the indices of those used.
 
     Raises:
-        TypeError: `encode_factors` is no function, its codes are not real numbers, or a number of another type.
-        ValueError: no factor of more than one value, codes of a wrong shape, not finite or out of range, or a
-            number out of range.
+        TypeError, ValueError: `encode_factors` is no function or returns no finite codes (n, D), no factor of more than
+            one value, or an option that is not allowed.
 
     Source: the factored components of Michlo et al. 2021 (the code of "Overlooked Implications of the
     Reconstruction Loss for VAE Disentanglement"), which gives nan for one latent and where nothing moves.

@@ -2,7 +2,8 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class EncodedImages:
     Where images have random parts (`data.random`), a number of pictures of each combination of factors is drawn
     from: an image is then a pair of index and picture, numbered `index * pictures + picture`.
 
-    Arguments:
+    Args:
         encode: as in `kerasvae.metrics.evaluate`.
         data: as in `kerasvae.metrics.evaluate`.
         batch_size: images per call of `encode`, at least 1.
@@ -39,7 +40,7 @@ class EncodedImages:
             encoded.
     """
 
-    def __init__(self, encode, data, batch_size):
+    def __init__(self, encode: Any, data: Any, batch_size: int):
         self.encode, own_constants = posterior_function(encode)
         self.data, self.batch_size = data, check_integer(batch_size, "batch_size", 1)
         needed = ("__len__", "images", *([] if own_constants else ["standardize"]))
@@ -59,7 +60,7 @@ class EncodedImages:
         self._mean = self._logvar = np.empty((0, 0))
 
     @property
-    def count(self):
+    def count(self) -> int:
         """Number of images that were encoded."""
         return len(self._keys)
 
@@ -69,12 +70,12 @@ class EncodedImages:
         rows = self._rows_of(keys)
         return self._mean[rows], self._logvar[rows] if self.has_logvar else None
 
-    def place(self, key):
+    def place(self, key: int) -> str:
         """What to call an image in an error."""
         index, picture = divmod(int(key), self.pictures)
         return f"image {index}" + (f" (picture {picture})" if self.random else "")
 
-    def standardized(self, indices, rng):
+    def standardized(self, indices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The images that a call with an equal `rng` encodes, standardised with the data set's own constants."""
         pictures = rng.integers(self.pictures, size=len(indices)) if self.pictures > 1 else 0
         images = self._raw_images(indices * self.pictures + pictures)
@@ -161,13 +162,13 @@ class Material:
     information: Callable = dataclasses.field(default_factory=KnownInformation)
 
 
-def draw_indices(size, seed, train, test):
+def draw_indices(size: int, seed: int, train: int, test: int) -> np.ndarray:
     """Indices of the train sample, then of the test sample."""
     rng = np.random.default_rng(seed)
     return np.concatenate([rng.integers(size, size=count) for count in (train, test)])
 
 
-def encode_indices(images, indices, seed, representation):
+def encode_indices(images: EncodedImages, indices: np.ndarray, seed: int, representation: str) -> np.ndarray:
     """Codes of a sample of images."""
     mean, logvar = images(indices, np.random.default_rng([seed, SAMPLE_PICTURES]))
     if representation == "mean":
@@ -178,13 +179,15 @@ def encode_indices(images, indices, seed, representation):
     return sampled(mean, logvar, np.random.default_rng([seed, SAMPLE_NOISE]))
 
 
-def check_variances(logvar, indices):
+def check_variances(logvar: np.ndarray, indices: np.ndarray) -> None:
     """ValueError, which names the image, unless variances can be computed with; none at all is a variance."""
     if unfit := unfit_logvar(np.where(logvar < -200, -200, logvar), lambda row: f"image {indices[row]}"):
         raise ValueError(f"the log-variances that encode returns {unfit}")
 
 
-def sample_pairs(images, indices, train, seed, representation):
+def sample_pairs(
+    images: EncodedImages, indices: np.ndarray, train: int, seed: int, representation: str
+) -> tuple[tuple, tuple]:
     """Pairs (codes, factors) of the train and of the test sample."""
     distinct, inverse = np.unique(indices, return_inverse=True)
     factors = check_factor_rows(images.data, distinct)[inverse]
@@ -193,7 +196,9 @@ def sample_pairs(images, indices, train, seed, representation):
     return (codes[:train], factors[:train]), (codes[train:], factors[train:])
 
 
-def gather(images, tasks, indices, train, seed, representation, points):
+def gather(
+    images: EncodedImages, tasks: Sequence, indices: np.ndarray, train: int, seed: int, representation: str, points: int
+) -> Material:
     """Everything that the tasks are computed from, encoded."""
     needs, data = {task.info.needs for task in tasks}, images.data
     sample = test = posterior = unfit = None
@@ -227,7 +232,7 @@ def gather(images, tasks, indices, train, seed, representation, points):
     return Material(sample, test, posterior, unfit, whole, generator)
 
 
-def posterior_function(encode):
+def posterior_function(encode: Any) -> tuple[Callable, bool]:
     """The function of images that `encode` stands for, and whether it applies pixel constants of its own.
 
     A model may have been trained on images standardised otherwise than by the data set's constants.
@@ -249,7 +254,7 @@ def posterior_function(encode):
     return lambda images: encode(images, return_logvar=True), own_constants
 
 
-def check_factor_rows(data, indices):
+def check_factor_rows(data: Any, indices: np.ndarray) -> np.ndarray:
     """Factor values of distinct indices, int64 (n, F), or an error that names `data.factors`."""
     factors = check_factors(data.factors(indices), "data.factors")
     if len(factors) != len(indices):
@@ -257,7 +262,7 @@ def check_factor_rows(data, indices):
     return factors
 
 
-def sampled(mean, logvar, rng):
+def sampled(mean: np.ndarray, logvar: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draws from Gaussian posteriors, (n, D)."""
     return mean + np.exp(logvar / 2) * rng.standard_normal(mean.shape)
 

@@ -1,6 +1,9 @@
 """Mutual information gap."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_shape
 from kerasvae.metrics.checks import check_lengths, check_matrix, check_sample, warnings_of_bins
@@ -10,7 +13,15 @@ from kerasvae.metrics.score import Score, ScoreInfo
 
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True)
-def mig(codes, factors, *, bins=20, posterior=None, method=None, seed=1):
+def mig(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    *,
+    bins: int = 20,
+    posterior: tuple[ArrayLike, ArrayLike] | None = None,
+    method: str | None = None,
+    seed: int = 1,
+) -> Score:
     """Mutual information gap: how much more the best latent knows of a factor than the second best.
 
     About 1 where every factor has a latent of its own, 0 where no latent stands out. The histogram cannot
@@ -21,7 +32,7 @@ def mig(codes, factors, *, bins=20, posterior=None, method=None, seed=1):
     With `posterior` the latents are random: drawn from the posteriors of the points of an enumerated data set,
     as in the original definition. Nothing is binned then, and how broad the posteriors are counts.
 
-    Arguments:
+    Args:
         codes: finite real numbers, (samples, latents). Constant latents are legal. With one latent the second
             best counts as 0.
         factors: integers, (samples, factors). Constant factors are left out.
@@ -38,10 +49,8 @@ def mig(codes, factors, *, bins=20, posterior=None, method=None, seed=1):
         `posterior_information`. A warning names factors of more values than bins.
 
     Raises:
-        TypeError: `codes` are not real numbers, `factors` not integers, `posterior` no pair, or `bins` or `seed` no
-            integer.
-        ValueError: wrong shapes or lengths, fewer than 2 samples, codes or posteriors that are not finite, all
-            factors constant, `bins` below 2, or `method` given without `posterior`.
+        TypeError, ValueError: arrays of another type, shape or length, codes that are not finite or out of range, too
+            few samples, all factors constant, or an option that is not allowed.
 
     Source: Chen et al. 2018, "Isolating Sources of Disentanglement in VAEs", Eq. 6, with the 20-bin histogram
     over mean codes of Locatello et al. 2019. Chen et al.'s code samples from the posterior and leaves a
@@ -76,13 +85,13 @@ def mig(codes, factors, *, bins=20, posterior=None, method=None, seed=1):
     return Score("mig", gaps["mig"], {"per_factor": gaps["per_factor"], **information}, warnings=warnings)
 
 
-def mig_from_matrix(matrix, entropies):
+def mig_from_matrix(matrix: ArrayLike, entropies: ArrayLike) -> dict[str, Any]:
     """The gap of MIG for any matrix that says how much each latent knows of each factor.
 
     Per factor: (largest - second largest entry of its column) / entropy. A matrix of one row has 0 for the
     second.
 
-    Arguments:
+    Args:
         matrix: numbers at least 0, (latents, factors).
         entropies: of the factors, in the unit of the matrix, (factors,), at least 0. A factor of entropy 0 is
             constant and left out.

@@ -1,8 +1,11 @@
 """Modified mutual information gap."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_shape
 from kerasvae.metrics.checks import check_factors, check_matrix
@@ -11,7 +14,7 @@ from kerasvae.metrics.posterior_information import posterior_information
 from kerasvae.metrics.score import POSTERIORS, Score, ScoreInfo
 
 
-def mmig_from_information(information, factors):
+def mmig_from_information(information: Mapping[str, Any], factors: np.ndarray) -> Score:
     """The score `mmig` of what `posterior_information` returned for these factors, (points, factors)."""
     parts = dict(information)
     warnings, active = list(parts.pop("warnings")), parts.pop("factors")
@@ -34,7 +37,17 @@ def mmig_from_information(information, factors):
 
 
 @ScoreInfo(needs=POSTERIORS, bounds=(0.0, math.inf), higher_is_better=True, from_information=mmig_from_information)
-def mmig(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000, bins=20):
+def mmig(
+    mean: ArrayLike,
+    logvar: ArrayLike,
+    factors: ArrayLike,
+    *,
+    method: str | None = None,
+    seed: int = 1,
+    samples: int = 2,
+    points: int = 5_000,
+    bins: int = 20,
+) -> Score:
     """Modified mutual information gap: the gap of MIG, on posteriors, for factors that depend on each other.
 
     Per factor: (I_1 - I_2) / (H(v_k) - max over other factors of I(v_k; v_l)), with I_1 and I_2 the largest and
@@ -43,7 +56,7 @@ def mmig(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000,
     posteriors are the same for all points. For balanced, independent factors it is the model-based MIG,
     `mig(mean, factors, posterior=(mean, logvar))`.
 
-    Arguments:
+    Args:
         mean, logvar, factors, method, seed, samples, points, bins: posteriors and factors of an enumerated data
             set and how their information is computed, see `posterior_information`. With one latent the second
             best counts as 0.
@@ -74,13 +87,13 @@ def mmig(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000,
     return mmig_from_information(information, factors)
 
 
-def mmig_from_matrix(matrix, factor_information):
+def mmig_from_matrix(matrix: ArrayLike, factor_information: ArrayLike) -> dict[str, Any]:
     """The gap of MMIG for any matrix that says how much each latent knows of each factor.
 
     Per factor: (largest - second largest entry of its column) / (entropy - largest information about it in
     another factor). A matrix of one row has 0 for the second.
 
-    Arguments:
+    Args:
         matrix: numbers at least 0, (latents, factors).
         factor_information: mutual information of the factors with each other, in the unit of the matrix, with
             their entropies on the diagonal, at least 0, (factors, factors). A factor whose denominator is 0 (up

@@ -1,6 +1,9 @@
 """Modularity."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer
 from kerasvae.metrics.checks import check_matrix, check_sample
@@ -9,7 +12,7 @@ from kerasvae.metrics.score import Score, ScoreInfo
 
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True)
-def modularity(codes, factors, *, bins=20):
+def modularity(codes: ArrayLike, factors: ArrayLike, *, bins: int = 20) -> Score:
     """Modularity: how far every latent knows of one factor only.
 
     Near 1 where every latent tells one factor (on a finite sample the others keep the bias of the estimate, see
@@ -17,7 +20,7 @@ def modularity(codes, factors, *, bins=20):
     score low, and an exactly constant one scores 0; but one of noise that is independent of all factors scores
     what its noise looks like, which may be anything. All latents count alike in the mean.
 
-    Arguments:
+    Args:
         codes: finite real numbers, (samples, latents).
         factors: integers, (samples, factors). Constant factors are left out.
         bins: number of histogram bins per latent, at least 2. Default: 20.
@@ -27,9 +30,8 @@ def modularity(codes, factors, *, bins=20):
         (latents, factors used); `factors`, the indices of those used.
 
     Raises:
-        TypeError: `codes` are not real numbers, `factors` not integers, or `bins` is no integer.
-        ValueError: wrong shapes or lengths, fewer than 2 samples, codes that are not finite, all factors
-            constant, `bins` below 2.
+        TypeError, ValueError: arrays of another type, shape or length, codes that are not finite or out of range, too
+            few samples, all factors constant, or an option that is not allowed.
 
     Source: Ridgeway & Mozer 2018, "Learning Deep Disentangled Embeddings With the F-Statistic Loss",
     Section 2, with the histogram of Locatello et al. 2019, whose code fails for one factor.
@@ -48,13 +50,13 @@ def modularity(codes, factors, *, bins=20):
     return Score("modularity", mean, parts | {"mutual_information": matrix, "factors": active})
 
 
-def modularity_from_matrix(matrix):
+def modularity_from_matrix(matrix: ArrayLike) -> dict[str, Any]:
     """Modularity of any matrix that says how much each latent knows of each factor.
 
     Per latent: 1 - (sum of the squares of its row but for the largest) / (largest^2 (factors - 1)); 0 for a row
     of zeros. With one factor 1 for every row that is not 0.
 
-    Arguments:
+    Args:
         matrix: numbers at least 0, (latents, factors).
 
     Returns:

@@ -1,19 +1,20 @@
 """Plug-in mutual information between latents and factors, and the histogram it rests on."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer
 from kerasvae.metrics.checks import check_codes, check_factors, check_lengths
 
 
-def discretize(codes, bins=20):
+def discretize(codes: ArrayLike, bins: int = 20) -> np.ndarray:
     """Index of the histogram bin of every code, latent by latent.
 
     The bins are of equal width between the smallest and the largest value of the latent in this sample
     (`numpy.histogram`'s edges), closed on the left; the maximum belongs to the last one. A constant latent
     falls in one bin.
 
-    Arguments:
+    Args:
         codes: finite real numbers, (samples, latents).
         bins: number of bins, at least 2. Default: 20.
 
@@ -21,9 +22,8 @@ def discretize(codes, bins=20):
         int64, (samples, latents), values 0..bins-1.
 
     Raises:
-        TypeError: `codes` are not real numbers, or `bins` is no integer.
-        ValueError: `codes` of another shape, not finite, or spanning more than float64 can hold; `bins`
-            below 2.
+        TypeError, ValueError: `codes` of another type or shape, not finite, or spanning more than float64 can hold;
+            `bins` that are not allowed.
 
     Source: Locatello et al. 2019, "Challenging Common Assumptions ...", appendix on metrics.
 
@@ -50,13 +50,13 @@ def discretize(codes, bins=20):
     return indices
 
 
-def mutual_information(codes, factors, bins=20):
+def mutual_information(codes: ArrayLike, factors: ArrayLike, bins: int = 20) -> np.ndarray:
     """Mutual information of every latent, discretised, with every factor, in nats.
 
     Empirical frequencies, no bias correction: for an independent pair the expectation is about
     (bins - 1) (values - 1) / (2 samples), not 0. Clipped at 0; exactly 0 where latent or factor is constant.
 
-    Arguments:
+    Args:
         codes: finite real numbers, (samples, latents).
         factors: integers, (samples, factors). Constant ones are legal and give a column of zeros.
         bins: number of histogram bins per latent, at least 2 (see `discretize`). Default: 20.
@@ -65,8 +65,7 @@ def mutual_information(codes, factors, bins=20):
         float64, (latents, factors).
 
     Raises:
-        TypeError: `codes` are not real numbers, `factors` not integers, or `bins` is no integer.
-        ValueError: wrong shapes or lengths, codes that are not finite, `bins` below 2.
+        TypeError, ValueError: arrays of another type, shape or length, codes that are not finite, `bins` not allowed.
 
     Source: Chen et al. 2018, "Isolating Sources of Disentanglement in VAEs", in the histogram form of
     Locatello et al. 2019. Chen et al.'s own code samples from the posterior instead of binning its mean.
@@ -81,10 +80,10 @@ def mutual_information(codes, factors, bins=20):
     return discrete_mutual_information(discretize(codes, bins), factors)
 
 
-def discrete_mutual_information(left, right):
+def discrete_mutual_information(left: ArrayLike, right: ArrayLike) -> np.ndarray:
     """Mutual information of every column of `left` with every column of `right`, in nats.
 
-    Arguments:
+    Args:
         left: integers, (samples, m).
         right: integers, (samples, n).
 
@@ -92,8 +91,7 @@ def discrete_mutual_information(left, right):
         float64, (m, n), at least 0, and exactly 0 where either column is constant.
 
     Raises:
-        TypeError: not integers.
-        ValueError: wrong shapes or different lengths.
+        TypeError, ValueError: arrays of another type, shape or length.
     """
     left, right = check_factors(left, "left"), check_factors(right, "right")
     check_lengths(left, right, ("left", "right"))
@@ -115,18 +113,17 @@ def discrete_mutual_information(left, right):
     return np.maximum(result, 0.0)
 
 
-def entropy(factors):
+def entropy(factors: ArrayLike) -> np.ndarray:
     """Empirical entropy of every factor, in nats.
 
-    Arguments:
+    Args:
         factors: integers, (samples, factors).
 
     Returns:
         float64, (factors,); exactly 0 for a constant factor.
 
     Raises:
-        TypeError: not integers.
-        ValueError: wrong shape.
+        TypeError, ValueError: an array of another type or shape.
 
     Example:
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import inspect
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_choice, check_integer, check_seed
 from kerasvae.metrics.checks import check_posterior, check_sample, warnings_of_bins
@@ -18,7 +20,17 @@ MOST_CELLS = 2 * 10**7  # of the tables of densities of a latent, values of all 
 MOST_STEPS = 1e11  # of the grid over a latent's whole range, beyond which rounding would move the points
 
 
-def posterior_information(mean, logvar, factors, *, method=None, seed=1, samples=2, points=5_000, bins=20):
+def posterior_information(
+    mean: ArrayLike,
+    logvar: ArrayLike | None,
+    factors: ArrayLike,
+    *,
+    method: str | None = None,
+    seed: int = 1,
+    samples: int = 2,
+    points: int = 5_000,
+    bins: int = 20,
+) -> dict[str, Any]:
     """I(z_j; v_k) in nats for z_j drawn from the posterior of a point drawn uniformly from an enumerated data set.
 
     Each latent on its own: I = sum_a p(v_k = a) KL(q(z_j | v_k = a) || q(z_j)), where q(z_j) is the mean of the
@@ -30,7 +42,7 @@ def posterior_information(mean, logvar, factors, *, method=None, seed=1, samples
     the latents that hardly differ from the prior must then be dropped, since bins do not see how small their
     means are.
 
-    Arguments:
+    Args:
         mean: of the posteriors, finite real numbers within float32's range, (points, latents).
         logvar: their log-variances, between -200 and 200, (points, latents); or None with `"histogram"`.
         factors: integers, (points, factors). Constant factors are left out.
@@ -50,9 +62,9 @@ def posterior_information(mean, logvar, factors, *, method=None, seed=1, samples
         `warnings`, list of str.
 
     Raises:
-        TypeError: `mean` or `logvar` are not real numbers, `factors` not integers, or an option of another type.
-        ValueError: wrong shapes or lengths, fewer than 2 points, numbers that are not finite or out of range,
-            all factors constant, an option out of range, or quadrature asked for where its grid would not fit.
+        TypeError, ValueError: arrays of another type, shape or length, too few points, numbers that are not finite or
+            out of range, all factors constant, an option that is not allowed, or quadrature asked for where its grid
+            would not fit.
 
     Source: Chen et al. 2018, "Isolating Sources of Disentanglement in VAEs", Eq. 4 to 6, in the notation of the
     poster "Understanding disentangling in VAE". The poster's code mixes the latents of its samples.

@@ -1,6 +1,9 @@
 """Separated attribute predictability."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_seed
 from kerasvae.metrics.checks import (
@@ -14,7 +17,14 @@ from kerasvae.metrics.score import Score, ScoreInfo
 
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True, predicts=lambda options: not options.get("continuous"))
-def sap(codes, factors, *, continuous=False, test=None, seed=1):
+def sap(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    *,
+    continuous: bool = False,
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+    seed: int = 1,
+) -> Score:
     """Separated attribute predictability: how much better the best latent alone predicts a factor than the next.
 
     By default every latent alone predicts every factor with a linear support vector machine, and the matrix
@@ -26,7 +36,7 @@ def sap(codes, factors, *, continuous=False, test=None, seed=1):
     on one latent cannot single out a middle value. They also depend on the scale and shift of the latents, and
     vary much between samples; the correlations do not.
 
-    Arguments:
+    Args:
         codes: finite real numbers within float32's range, (samples, latents). Constant latents are legal. With
             one latent the second best counts as 0.
         factors: integers, (samples, factors). Those constant in the samples trained on are left out. With
@@ -42,10 +52,9 @@ def sap(codes, factors, *, continuous=False, test=None, seed=1):
         factors used); `factors`, the indices of those used.
 
     Raises:
-        TypeError: `codes` are not real numbers, `factors` not integers, `test` no pair, `seed` no integer.
-        ValueError: wrong shapes or lengths, codes that are not finite or out of range, fewer than 2 samples
-            (3 where some are held out), all factors constant, or with `continuous` `test` given or values of a factor
-            more than 2^53 apart.
+        TypeError, ValueError: arrays of another type, shape or length, codes that are not finite or out of range, too
+            few samples, all factors constant, or an option that is not allowed;
+            with `continuous` values of a factor that are more than 2^53 apart.
 
     Source: Kumar et al. 2018, "Variational Inference of Disentangled Latent Concepts from Unlabeled
     Observations", Section 3. The machines are those of Locatello et al. 2019 (squared hinge, C = 0.01,
@@ -78,12 +87,12 @@ def sap(codes, factors, *, continuous=False, test=None, seed=1):
     return Score("sap", gaps["sap"], {"per_factor": gaps["per_factor"], "matrix": matrix, "factors": active})
 
 
-def sap_from_matrix(matrix):
+def sap_from_matrix(matrix: ArrayLike) -> dict[str, Any]:
     """The gap of SAP for any matrix that says how well each latent predicts each factor.
 
     Per factor: largest - second largest entry of its column. A matrix of one row has 0 for the second.
 
-    Arguments:
+    Args:
         matrix: numbers at least 0, (latents, factors).
 
     Returns:

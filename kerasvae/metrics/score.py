@@ -21,7 +21,7 @@ class Score:
     alone, so `max(scores)`, `sorted(scores)` and `score > 0.5` work; compare `to_json()` to compare the parts
     as well.
 
-    Arguments:
+    Args:
         name: what was measured, e.g. `"mig"`. Not empty.
         value: the headline number.
         parts: mapping of str to number, NumPy array, tuple, str, None or a mapping of these. Default: empty.
@@ -89,7 +89,7 @@ class Score:
     def __hash__(self):
         return hash(self.value)
 
-    def to_json(self):
+    def to_json(self) -> dict[str, Any]:
         """The score as a dict that `json.dumps` takes: `name`, `value`, `parts`, arrays and tuples as lists.
 
         `interval` and `warnings` are keys only where the score has them. JSON has no infinities and no nan: they

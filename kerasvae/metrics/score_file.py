@@ -3,8 +3,10 @@
 import json
 import math
 import os
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.archives import read_npz
 from kerasvae.files import why_no_file
@@ -27,25 +29,25 @@ REQUIRED, OPTIONAL = ("codes", "factors"), ("logvar", "test_codes", "test_factor
 
 
 def evaluate_codes(
-    codes,
-    factors,
-    scores="all",
+    codes: ArrayLike,
+    factors: ArrayLike,
+    scores: str | Iterable | Mapping = "all",
     *,
-    test=None,
-    logvar=None,
-    preset="full",
-    seed=1,
-    bootstrap=0,
-    jobs=None,
-    progress=None,
-):
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+    logvar: ArrayLike | None = None,
+    preset: str = "full",
+    seed: int = 1,
+    bootstrap: int = 0,
+    jobs: int | None = None,
+    progress: bool | None = None,
+) -> Evaluation:
     """Scores of codes, whoever made them.
 
     Scores of codes and factors get all rows. Those that choose their own factor values can be computed where the
     rows are a complete grid, each combination of the factors' values once, in any order; those of posteriors where
     there are log-variances.
 
-    Arguments:
+    Args:
         codes: finite real numbers, (samples, latents); for posteriors their means.
         factors: integers, (samples, factors).
         scores: as in `kerasvae.metrics.evaluate`.
@@ -118,10 +120,10 @@ def _posterior(codes, logvar, factors):
     return check_posterior(codes, logvar, factors)[:3], None
 
 
-def score_file(path, scores="all", **options):
+def score_file(path: str | os.PathLike, scores: str | Iterable | Mapping = "all", **options) -> Evaluation:
     """Scores of the codes in an npz file.
 
-    Arguments:
+    Args:
         path: file of the arrays `codes` (samples, latents) and `factors` (samples, factors), and if you like
             `test_codes` and `test_factors`, `logvar` (samples, latents). Others are ignored.
         scores, options: as in `evaluate_codes`.
@@ -145,7 +147,7 @@ def score_file(path, scores="all", **options):
     return evaluate_codes(arrays["codes"], arrays["factors"], scores, test=test, logvar=arrays.get("logvar"), **options)
 
 
-def read_arrays(path):
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays of a file for `score_file`, by name; raises as it does."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path must be an npz file, a str or Path, got {type(path).__name__}")
@@ -164,7 +166,9 @@ def read_arrays(path):
     return arrays
 
 
-def score_and_print(*, path, scores="all", as_json=False, **options):
+def score_and_print(
+    *, path: str | os.PathLike, scores: str | Iterable[str] = "all", as_json: bool = False, **options
+) -> Evaluation:
     """What `kerasvae score CODES.npz` does: prints the scores of the file, as a table or as JSON, and returns them."""
     result = score_file(path, scores if scores == "all" else list(scores), **options)
     if as_json:

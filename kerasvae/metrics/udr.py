@@ -1,6 +1,9 @@
 """Unsupervised disentanglement ranking."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_choice, check_integer, check_number
 from kerasvae.metrics.bootstrap import in_threads
@@ -11,16 +14,16 @@ from kerasvae.metrics.score import MODELS, Score, ScoreInfo
 
 @ScoreInfo(needs=MODELS, bounds=(0.0, 1.0), higher_is_better=True)
 def udr(
-    codes,
-    divergences=None,
+    codes: Sequence[ArrayLike],
+    divergences: Sequence[ArrayLike] | None = None,
     *,
-    method="lasso",
-    penalty=0.1,
-    threshold=COLLAPSED,
-    direction="predicted",
-    weighting="mean",
-    jobs=None,
-):
+    method: str = "lasso",
+    penalty: float = 0.1,
+    threshold: float = COLLAPSED,
+    direction: str = "predicted",
+    weighting: str = "mean",
+    jobs: int | None = None,
+) -> list[Score]:
     """Unsupervised disentanglement ranking: how alike models are that differ in their seed alone, without labels.
 
     Disentangled representations of the same data are alike up to order, sign and scale of their latents, and
@@ -28,7 +31,7 @@ def udr(
     latent of the one belongs to each of the other; the pair scores the average of (over columns: largest^2 / sum)
     and (over rows: largest^2 / sum). A model scores the median over its partners.
 
-    Arguments:
+    Args:
         codes: one array for each model, finite real numbers within float32's range, (samples, latents): mean codes
             of the same images, some thousand, in the same order. At least 2 models. Their latents may differ in
             number. They are standardised here.
@@ -51,9 +54,8 @@ def udr(
         part. A model whose latents are all left out scores 0.
 
     Raises:
-        TypeError: `codes` or `divergences` is no list, or holds no real numbers, or a number of another type.
-        ValueError: fewer than 2 models, codes of wrong shape or different lengths, not finite or out of range,
-            divergences that do not fit, or an option out of range.
+        TypeError, ValueError: fewer than 2 models, codes of another type, shape or length, not finite or out of range,
+            divergences that do not fit, or an option that is not allowed.
 
     Source: Duan et al. 2020, "Unsupervised Model Selection for Variational Disentangled Representation Learning",
     Section 4, and the code that accompanies it, whose lasso is not run to convergence.

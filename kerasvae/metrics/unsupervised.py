@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_number
 from kerasvae.metrics.checks import check_codes, check_range
@@ -12,7 +13,9 @@ from kerasvae.metrics.score import CODES, Score, ScoreInfo
 
 
 @ScoreInfo(needs=CODES, bounds=(0.0, math.inf), higher_is_better=False)
-def gaussian_total_correlation(codes, divergences=None, *, threshold=COLLAPSED):
+def gaussian_total_correlation(
+    codes: ArrayLike, divergences: ArrayLike | None = None, *, threshold: float = COLLAPSED
+) -> Score:
     """Total correlation of the Gaussian with the codes' covariance S, in nats: (sum log S_dd - log det S) / 2.
 
     0 for uncorrelated latents, infinite (in floating point perhaps only large) where one latent is a linear
@@ -20,7 +23,7 @@ def gaussian_total_correlation(codes, divergences=None, *, threshold=COLLAPSED):
     are tiny, but smooth functions of the others. Give `divergences` to have them left out. Codes drawn from
     independent latents score about D (D - 1) / (4 samples) all the same.
 
-    Arguments:
+    Args:
         codes: finite real numbers within float32's range, (samples, latents). Constant latents are dropped;
             where fewer than two are left the score is 0, with a warning.
         divergences: of each latent the mean Kullback-Leibler divergence to its prior in nats, (latents,). Latents
@@ -31,9 +34,8 @@ def gaussian_total_correlation(codes, divergences=None, *, threshold=COLLAPSED):
         Score. Parts: `correlation`, (latents kept, latents kept); `latents`, the indices of those kept.
 
     Raises:
-        TypeError: `codes`, or `divergences` are not real numbers.
-        ValueError: wrong shape, fewer than 2 samples, codes that are not finite or out of range, divergences that do
-            not fit, or a negative threshold.
+        TypeError, ValueError: codes of another type or shape, too few samples, not finite or out of range, divergences
+            that do not fit, or an option that is not allowed.
 
     Source: Locatello et al. 2019, "Challenging Common Assumptions ...", Section 5.2; their code gives nan for a
     constant latent.
@@ -57,13 +59,15 @@ def gaussian_total_correlation(codes, divergences=None, *, threshold=COLLAPSED):
 
 
 @ScoreInfo(needs=CODES, bounds=(0.0, math.inf), higher_is_better=False)
-def gaussian_wasserstein(codes, divergences=None, *, threshold=COLLAPSED):
+def gaussian_wasserstein(
+    codes: ArrayLike, divergences: ArrayLike | None = None, *, threshold: float = COLLAPSED
+) -> Score:
     """Squared 2-Wasserstein distance between the Gaussian with the codes' covariance S and the one with its diagonal.
 
     2 tr S - 2 tr (T S T)^(1/2) with T the diagonal of the standard deviations. 0 for uncorrelated latents. In
     units of the codes' variance; the part `normalized`, divided by tr S, has none.
 
-    Arguments:
+    Args:
         codes: finite real numbers within float32's range, (samples, latents). Constant latents are dropped;
             where fewer than two are left the score is 0, with a warning.
         divergences, threshold: of `gaussian_total_correlation`.
@@ -102,12 +106,14 @@ def gaussian_wasserstein(codes, divergences=None, *, threshold=COLLAPSED):
 
 
 @ScoreInfo(needs=CODES, bounds=(0.0, math.inf), higher_is_better=False)
-def mutual_information_score(codes, divergences=None, *, bins=20, threshold=COLLAPSED):
+def mutual_information_score(
+    codes: ArrayLike, divergences: ArrayLike | None = None, *, bins: int = 20, threshold: float = COLLAPSED
+) -> Score:
     """Mean mutual information of two different latents, discretised, in nats.
 
     0 for independent latents but for the bias of the estimate, about (bins - 1)^2 / (2 samples).
 
-    Arguments:
+    Args:
         codes: finite real numbers, (samples, latents). Constant latents are legal and share no information.
             With one latent the score is 0, with a warning.
         divergences, threshold: of `gaussian_total_correlation`; without divergences all latents are kept.
@@ -118,9 +124,7 @@ def mutual_information_score(codes, divergences=None, *, bins=20, threshold=COLL
         latents' entropies on the diagonal; `latents`, the indices of those kept.
 
     Raises:
-        TypeError: `codes`, or `divergences` are not real numbers, or `bins` is no integer.
-        ValueError: wrong shape, fewer than 2 samples, codes that are not finite, `bins` below 2, divergences that do
-            not fit, or a negative threshold.
+        TypeError, ValueError: as `gaussian_total_correlation`.
 
     Source: Locatello et al. 2019, "Challenging Common Assumptions ...", appendix on metrics.
 
