@@ -6,8 +6,6 @@ import contextlib
 import copy
 import csv
 import io
-import math
-import numbers
 import os
 from pathlib import Path
 
@@ -15,16 +13,11 @@ import keras
 import numpy as np
 
 from kerasvae import files
+from kerasvae.checks import check_integer, check_number, shown
 from kerasvae.metrics import evaluate
 from kerasvae.metrics.divergences import COLLAPSED, mean_divergences
 from kerasvae.models import VAE
 from kerasvae.models.images import check_images
-
-
-def _check_every(every) -> int:
-    if isinstance(every, bool) or not isinstance(every, numbers.Integral) or every < 1:
-        raise ValueError(f"every must be an integer, at least 1, got {every!r}")
-    return int(every)
 
 
 def _due(callback, epoch: int) -> bool:
@@ -50,20 +43,10 @@ def _copy_sharing(callback, shared, memo: dict):
 def _check_path(path) -> Path:
     """A path that a file can be written to; TypeError or OSError otherwise."""
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be the path of a file, got {_shortened(path)}")
+        raise TypeError(f"path must be the path of a file, got {shown(path)}")
     if Path(path).is_dir():
         raise IsADirectoryError(f"path: {str(path)!r} is a folder; name a file in it")
     return files.check_writable(path)
-
-
-def _shortened(value) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{type(value).__name__} {text[:80]}..."
-
-
-def _check_integer(name: str, value, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise ValueError(f"{name} must be an integer, at least {least}, got {value!r}")
 
 
 def _check_model(callback, *attributes) -> None:
@@ -146,9 +129,9 @@ class DisentanglementScores(keras.callbacks.Callback):
             )
         self.data = data
         self.scores = dict(scores) if isinstance(scores, dict) else list(scores)
-        self.every = _check_every(every)
+        self.every = check_integer(every, "every", 1)
         for name, value, least in (("seed", seed, 0), ("train", train, 2), ("test", test, 1)):
-            _check_integer(name, value, least)
+            check_integer(value, name, least)
         self.sample = {"seed": seed, "train": train, "test": test}
         # What would fail after the first epoch fails here.
         with contextlib.suppress(_EverythingIsCheckedError):
@@ -215,11 +198,9 @@ class LatentKL(keras.callbacks.Callback):
     def __init__(self, images, *, samples: int = 1024, every: int = 1, threshold: float = COLLAPSED, seed: int = 0):
         super().__init__()
         for name, value, least in (("samples", samples, 1), ("seed", seed, 0)):
-            _check_integer(name, value, least)
-        real = isinstance(threshold, numbers.Real) and not isinstance(threshold, bool)
-        if not real or not 0 <= threshold < math.inf:
-            raise ValueError(f"threshold must be a number, at least 0, got {threshold!r}")
-        self.every, self.threshold = _check_every(every), threshold
+            check_integer(value, name, least)
+        self.threshold = check_number(threshold, "threshold", least=0)
+        self.every = check_integer(every, "every", 1)
         # Of a data set its channel constants may be needed, too.
         self.data = images if callable(getattr(images, "images", None)) else None
         images = images if self.data is not None else _check_array(images)
@@ -279,12 +260,12 @@ class LatentTraversals(keras.callbacks.Callback):
     def __init__(self, path, images, *, every: int = 1, columns: int = 9):
         super().__init__()
         if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"path must be the path of a PNG file, got {_shortened(path)}")
+            raise TypeError(f"path must be the path of a PNG file, got {shown(path)}")
         self.path, self.images = str(path), _check_array(images, "images")
         _check_finite(self.images, np.arange(len(self.images)))
-        self.every, self.columns = _check_every(every), columns
+        self.every, self.columns = check_integer(every, "every", 1), columns
         # What would fail at the first picture fails here, before the training.
-        _check_integer("columns", columns, 2)
+        check_integer(columns, "columns", 2)
         try:
             example = self.path.format(epoch=0, step=0)
         except (KeyError, IndexError, ValueError, AttributeError) as error:
@@ -331,7 +312,7 @@ class Checkpoint(keras.callbacks.Callback):
         if isinstance(path, str | os.PathLike) and Path(path).suffix != ".keras":
             raise ValueError(f"path must end in .keras, got {str(path)!r}")
         self.path = _check_path(path)
-        self.every = _check_every(every)
+        self.every = check_integer(every, "every", 1)
         self._saved = 0
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -415,7 +396,7 @@ def read_history(path) -> list[dict]:
         IsADirectoryError: an OSError, for a folder.
     """
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be the path of a CSV file, got {_shortened(path)}")
+        raise TypeError(f"path must be the path of a CSV file, got {shown(path)}")
     if Path(path).is_dir():
         raise IsADirectoryError(f"path: {str(path)!r} is a folder; name the history in it, such as history.csv")
     if not Path(path).is_file():

@@ -16,7 +16,9 @@ import numpy as np
 LARGEST_SEED = 2**32 - 1  # that both NumPy and scikit-learn take
 
 
-def check_integer(value: Any, name: str, least: int | None = None, most: int | None = None) -> int:
+def check_integer(
+    value: Any, name: str, least: int | None = None, most: int | None = None, *, optional: bool = False
+) -> int | None:
     """The value as `int`, unless it is none or out of range.
 
     Args:
@@ -24,6 +26,7 @@ def check_integer(value: Any, name: str, least: int | None = None, most: int | N
         name: of the argument, for the error.
         least: the smallest that is allowed. Default None: any.
         most: the largest that is allowed; with it `least` must be given. Default None: any.
+        optional: whether None, too, is allowed and returned. Default: False.
 
     Example:
 
@@ -33,9 +36,11 @@ def check_integer(value: Any, name: str, least: int | None = None, most: int | N
     Traceback (most recent call last):
     ValueError: bins must be an integer, at least 2, got True
     """
+    if optional and value is None:
+        return None
     if not is_integer(value) or (least is not None and value < least) or (most is not None and value > most):
         allowed = "" if least is None else f", at least {least}" if most is None else f" in {least}..{most}"
-        raise ValueError(f"{name} must be an integer{allowed}, got {shown(value)}")
+        raise ValueError(f"{name} must be {'None or ' * optional}an integer{allowed}, got {shown(value)}")
     return int(value)
 
 
@@ -82,17 +87,17 @@ def check_number(
     return value
 
 
-def check_choice(value: Any, name: str, allowed: Collection[str]) -> str:
-    """The value, unless it is none of the strings that are allowed.
+def check_choice(value: Any, name: str, allowed: Collection[str], *, optional: bool = False) -> str | None:
+    """The value, unless it is none of the strings that are allowed, nor None where it is optional.
 
     Example:
 
     >>> check_choice("map", "representation", ("mean", "sampled"))
     Traceback (most recent call last):
-    ValueError: representation must be 'mean' or 'sampled', got 'map'
+    ValueError: representation must be "mean" or "sampled", got 'map'
     """
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be {alternatives(allowed)}, got {shown(value)}")
+    if not (optional and value is None) and (not isinstance(value, str) or value not in allowed):
+        raise ValueError(f"{name} must be {'None or ' * optional}{alternatives(allowed)}, got {shown(value)}")
     return value
 
 
@@ -139,8 +144,8 @@ def is_number(value: Any) -> bool:
 
 
 def alternatives(allowed: Collection[str]) -> str:
-    """Strings as a list in words: 'a', 'b' or 'c'."""
-    *others, last = map(repr, allowed)
+    """Strings as a list in words: "a", "b" or "c"."""
+    *others, last = (f'"{each}"' for each in allowed)
     return f"{', '.join(others)} or {last}" if others else last
 
 
@@ -150,7 +155,7 @@ def shown(value: Any) -> str:
         return f"the class {value.__name__}"
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape and dtype is not None:
-        return f"{dtype} of shape {tuple(shape)}"
+        return f"{type(value).__name__} {dtype} of shape {tuple(shape)}"
     text = reprlib.Repr()
     text.maxstring = text.maxother = 100
     return text.repr(value)

@@ -11,6 +11,8 @@ import numbers
 import keras
 from keras import ops
 
+from kerasvae.checks import check_choice, check_number, is_number
+
 ESTIMATORS = ("mws", "mss", "mss_legacy")
 
 
@@ -72,7 +74,7 @@ def shared_latents(distance, threshold: float = 0.5):
     Source: Locatello et al. 2020, section 4; the border 1/2 (min + max) is theirs.
     """
     (distance,) = _matrices(distance=distance)
-    if isinstance(threshold, numbers.Number | str) and not (_is_real(threshold) and 0 <= threshold <= 1):
+    if isinstance(threshold, numbers.Number | str) and not (is_number(threshold) and 0 <= threshold <= 1):
         raise ValueError(f"threshold must be between 0 and 1, got {threshold!r}")
     smallest = ops.min(distance, axis=-1, keepdims=True)
     largest = ops.max(distance, axis=-1, keepdims=True)
@@ -98,8 +100,7 @@ def average_posteriors(mean1, logvar1, mean2, logvar2, shared, how: str = "gvae"
     Raises:
         ValueError: for another `how`.
     """
-    if how not in ("gvae", "mlvae", "authors"):
-        raise ValueError(f'how must be "gvae", "mlvae" or "authors", got {how!r}')
+    check_choice(how, "how", ("gvae", "mlvae", "authors"))
     mean1, logvar1, mean2, logvar2 = _tensors(mean1=mean1, logvar1=logvar1, mean2=mean2, logvar2=logvar2)
     # The logarithm of (σ1² + σ2²)/2 is that of the larger plus `above`.
     # By `where`: some backends' max passes all of the gradient of equal variances to one of them.
@@ -153,8 +154,7 @@ def kl_decomposition(z, mean, logvar, dataset_size: int, estimator: str = "mws")
     drops the constants (its total correlation is offset by (latents - 1)·log(N·batch)). disentangling-vae takes the
     weights of "mss_legacy", in log q(z) once for each latent instead of once.
     """
-    if estimator not in ESTIMATORS:
-        raise ValueError(f"estimator must be one of {ESTIMATORS}, got {estimator!r}")
+    check_choice(estimator, "estimator", ESTIMATORS)
     z, mean, logvar = _matrices(z=z, mean=mean, logvar=logvar)
     _check_dataset_size(dataset_size, z.shape[0])
     # (batch of z, batch of posteriors, latents)
@@ -246,8 +246,7 @@ def dip_penalty(mean, logvar, kind: str, lambda_od, lambda_d):
     Source: Kumar et al. 2018, Eq. 5 to 7. The covariance divides by the batch size, as in disentanglement_lib. disent
     adds the variances to the whole matrix instead of its diagonal.
     """
-    if kind not in ("i", "ii"):
-        raise ValueError(f'kind must be "i" or "ii", got {kind!r}')
+    check_choice(kind, "kind", ("i", "ii"))
     mean, logvar = _matrices(mean=mean, logvar=logvar)
     centred = mean - ops.mean(mean, axis=0, keepdims=True)
     covariance = ops.matmul(ops.transpose(centred), centred) / ops.cast(ops.shape(mean)[0], mean.dtype)
@@ -366,10 +365,8 @@ def convert_beta(beta: float, image_shape: tuple[int, int, int], latents: int, t
 
     Source: "Overlooked Implications", supplement B.1, after Higgins et al. 2017 ("normalised β").
     """
-    if to not in ("sum", "mean"):
-        raise ValueError(f'to must be "sum" or "mean", got {to!r}')
-    if not _is_real(beta) or not math.isfinite(beta) or beta < 0:
-        raise ValueError(f"beta must be a finite number, at least 0, got {beta!r}")
+    check_choice(to, "to", ("sum", "mean"))
+    check_number(beta, "beta", least=0)
     shape = tuple(image_shape) if isinstance(image_shape, tuple | list) else ()
     if len(shape) != 3 or not all(_is_size(size) for size in shape):
         raise ValueError(f"image_shape must be (height, width, channels), each at least 1, got {image_shape!r}")
@@ -379,9 +376,5 @@ def convert_beta(beta: float, image_shape: tuple[int, int, int], latents: int, t
     return float(beta * factor if to == "sum" else beta / factor)
 
 
-def _is_real(value) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
 def _is_size(value) -> bool:
-    return _is_real(value) and value >= 1 and value == value // 1
+    return is_number(value) and value >= 1 and value == value // 1

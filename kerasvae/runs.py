@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import math
-import numbers
 import os
 import zipfile
 from pathlib import Path
@@ -15,6 +14,7 @@ import keras
 
 from kerasvae import files, locks
 from kerasvae.callbacks import Checkpoint, HistoryFile
+from kerasvae.checks import check_integer, shown
 from kerasvae.models import VAE, load
 from kerasvae.models.executions import Executions
 
@@ -128,7 +128,7 @@ def load_settings(folder) -> dict:
     except ValueError as error:
         raise ValueError(f"folder: {str(path)!r} is damaged: it is no JSON ({error})") from error
     if not isinstance(settings, dict):
-        raise ValueError(f"folder: {str(path)!r} must hold a dictionary of settings, it holds {_shortened(settings)}")
+        raise ValueError(f"folder: {str(path)!r} must hold a dictionary of settings, it holds {shown(settings)}")
     for name in (MODEL, CHECKPOINT):
         began = _run_of(path.with_name(name)).get("settings")
         if began is not None and (different := _differences(began, settings)):
@@ -150,14 +150,14 @@ def load_model(folder):
 def all_settings(settings: dict | None, pipeline, steps: int, steps_per_epoch: int) -> dict:
     """What `settings.json` holds of a run, as JSON has it; TypeError or ValueError for what JSON has not."""
     if settings is not None and not isinstance(settings, dict):
-        raise TypeError(f"settings must be a dictionary that JSON can hold, got {_shortened(settings)}")
+        raise TypeError(f"settings must be a dictionary that JSON can hold, got {shown(settings)}")
     settings = {**(settings or {}), "steps": int(steps), "steps_per_epoch": int(steps_per_epoch)}
     if (data := _data_of(pipeline)) is not None:
         settings["data_set"] = data.fingerprint()
     try:
         return json.loads(json.dumps(settings, allow_nan=False))
     except (TypeError, ValueError) as error:
-        told = f"settings must be a dictionary that JSON can hold, got {_shortened(settings)}: {error}"
+        told = f"settings must be a dictionary that JSON can hold, got {shown(settings)}: {error}"
         raise type(error)(told) from error
 
 
@@ -248,21 +248,20 @@ def _check_arguments(
         ("pipeline", pipeline, "a function of start, the first step, that returns the data from there"),
     ):
         if not callable(value) or isinstance(value, keras.Model):
-            raise TypeError(f"{argument} must be {what}, got {_shortened(value)}")
+            raise TypeError(f"{argument} must be {what}, got {shown(value)}")
     for argument, value in (
         ("steps", steps),
         ("steps_per_epoch", 1 if steps_per_epoch is None else steps_per_epoch),
         ("checkpoint_every", checkpoint_every),
     ):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(f"{argument} must be an integer, at least 1, got {value!r}")
+        check_integer(value, argument, 1)
     if isinstance(callbacks, keras.callbacks.Callback) or not isinstance(callbacks, list | tuple):
-        raise TypeError(f"callbacks must be a list of keras.callbacks.Callback, got {_shortened(callbacks)}")
+        raise TypeError(f"callbacks must be a list of keras.callbacks.Callback, got {shown(callbacks)}")
     for number, callback in enumerate(callbacks):
         if not isinstance(callback, keras.callbacks.Callback):
-            raise TypeError(f"callbacks[{number}] must be a keras.callbacks.Callback, got {_shortened(callback)}")
+            raise TypeError(f"callbacks[{number}] must be a keras.callbacks.Callback, got {shown(callback)}")
     if not isinstance(folder, str | os.PathLike):
-        raise TypeError(f"folder must be the path of a folder, got {_shortened(folder)}")
+        raise TypeError(f"folder must be the path of a folder, got {shown(folder)}")
     if Path(folder).is_file():
         raise NotADirectoryError(f"folder: {str(folder)!r} is a file; name a folder")
     if verbose not in ("auto", 0, 1, 2):
@@ -275,7 +274,7 @@ def _check_arguments(
 def _built(build):
     model = build()
     if not isinstance(model, VAE):
-        raise TypeError(f"build must return a compiled model of kerasvae, it returned {_shortened(model)}")
+        raise TypeError(f"build must return a compiled model of kerasvae, it returned {shown(model)}")
     if not model.compiled:
         raise ValueError(f"build must return a compiled model: call compile() of its {type(model).__name__} first")
     return model
@@ -328,7 +327,7 @@ def _checked(data):
     if not any(hasattr(data, name) for name in kinds):
         raise TypeError(
             "pipeline must return batches from the step start: a tf.data.Dataset, a keras.utils.PyDataset or a "
-            f"generator, such as kerasvae.datasets.images(data, 64, start=start); it returned {_shortened(data)}"
+            f"generator, such as kerasvae.datasets.images(data, 64, start=start); it returned {shown(data)}"
         )
     return data
 
@@ -443,7 +442,7 @@ def _differences(before: dict, now: dict, prefix: str = "") -> list[tuple]:
 
 
 def _told(different, second: bool = False) -> str:
-    return ", ".join(f"{name} {_shortened(pair[second])}" for name, *pair in different[:8])
+    return ", ".join(f"{name} {shown(pair[second])}" for name, *pair in different[:8])
 
 
 def _changed(different) -> str:
@@ -455,14 +454,9 @@ def _changed(different) -> str:
             parts = [f"{what} {_some(each)}" for what, each in (("without", lost), ("with", new)) if each]
             texts.append(f"{name} now {' and '.join(parts) or 'in another order'}")
         else:
-            texts.append(f"{name} {_shortened(before)} (now {_shortened(now)})")
+            texts.append(f"{name} {shown(before)} (now {shown(now)})")
     return ", ".join(texts) + (f", and {len(different) - 8} more" if len(different) > 8 else "")
 
 
 def _some(values) -> str:
     return ", ".join(map(repr, values[:3])) + (f" and {len(values) - 3} more" if len(values) > 3 else "")
-
-
-def _shortened(value) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."

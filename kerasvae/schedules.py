@@ -14,6 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasvae.checks import check_number, is_number
+
 # The counter of a model is an int32.
 MOST_STEPS = 2**31 - 1
 
@@ -75,9 +77,7 @@ class Schedule:
 
 def finite(name: str, value) -> float:
     """`value` as a float; ValueError naming `name` unless it is a finite real number."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
-    return float(value)
+    return float(check_number(value, name))
 
 
 def count(name: str, value, least: float = 0) -> float:
@@ -99,9 +99,7 @@ def count(name: str, value, least: float = 0) -> float:
 
 def _checked_step(step):
     """`step` as a tensor, an int32 where it is a whole number."""
-    if isinstance(step, numbers.Number | np.generic) and not (
-        isinstance(step, numbers.Real) and not isinstance(step, bool) and 0 <= step <= MOST_STEPS
-    ):
+    if isinstance(step, numbers.Number | np.generic) and not (is_number(step) and 0 <= step <= MOST_STEPS):
         raise ValueError(f"step must be a number of steps, at least 0 and at most 2**31 - 1, got {step!r}")
     if isinstance(step, numbers.Integral):
         return ops.convert_to_tensor(int(step), "int32")

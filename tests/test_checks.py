@@ -22,6 +22,8 @@ def test_numbers_stay_what_they_are(value):
 def test_other_things_that_pass():
     assert check_seed(2**32 - 1) == 2**32 - 1 and check_seed(7, most=7) == 7
     assert check_choice("sum", "reduction", ("mean", "sum")) == "sum"
+    assert check_integer(None, "jobs", 1, optional=True) is None
+    assert check_choice(None, "method", ("mean", "sum"), optional=True) is None
     assert check_flag(np.True_, "rgb") is True and check_flag(False, "rgb") is False
     array = np.zeros((5, 2))
     assert check_shape(array, "codes", ("samples", 2)) is array
@@ -37,9 +39,11 @@ def test_other_things_that_pass():
         (lambda: check_integer(256, "background", 0, 255), "background must be an integer in 0..255, got 256"),
         (
             lambda: check_integer(np.zeros(3), "bins", 2),
-            "bins must be an integer, at least 2, got float64 of shape (3,)",
+            "bins must be an integer, at least 2, got ndarray float64 of shape",
         ),
         (lambda: check_seed(-1), "seed must be an integer in 0..4294967295, got -1"),
+        (lambda: check_integer(0, "jobs", 1, optional=True), "jobs must be None or an integer, at least 1, got 0"),
+        (lambda: check_choice(0, "to", ("x",), optional=True), 'to must be None or "x", got 0'),
         (lambda: check_number(True, "rate"), "rate must be a finite number, got True"),
         (lambda: check_number("1", "rate", above=0), "rate must be a finite number, above 0, got '1'"),
         (lambda: check_number(0, "rate", above=0), "rate must be a finite number, above 0, got 0"),
@@ -50,9 +54,12 @@ def test_other_things_that_pass():
             "q must be a finite number, at least 0 and at most 1",
         ),
         (lambda: check_number(1, "q", above=0, below=1), "q must be a finite number, above 0 and below 1, got 1"),
-        (lambda: check_choice("a", "to", ("x",)), "to must be 'x', got 'a'"),
-        (lambda: check_choice(["x"], "to", ("x", "y")), "to must be 'x' or 'y', got ['x']"),
-        (lambda: check_choice(np.array(["x", "y"]), "to", ("x", "y", "z")), "to must be 'x', 'y' or 'z', got <U1 of"),
+        (lambda: check_choice("a", "to", ("x",)), "to must be \"x\", got 'a'"),
+        (lambda: check_choice(["x"], "to", ("x", "y")), 'to must be "x" or "y", got [\'x\']'),
+        (
+            lambda: check_choice(np.array(["x", "y"]), "to", ("x", "y", "z")),
+            'to must be "x", "y" or "z", got ndarray <U1',
+        ),
         (lambda: check_flag(1, "rgb"), "rgb must be True or False, got 1"),
         (lambda: check_shape(np.zeros((3, 2)), "m", (2, 3)), "m must have shape (2, 3), got (3, 2)"),
         (lambda: check_shape(np.zeros(3), "m", (2,)), "m must have shape (2,), got (3,)"),

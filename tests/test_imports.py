@@ -30,38 +30,38 @@ ALLOWED = {
     "extras": ([], []),
     "locks": ([], []),
     "image_files": ([], ["numpy", "PIL"]),
-    "math": ([], ["keras"]),
-    "schedules": ([], ["keras", "numpy"]),
+    "math": (["checks"], ["keras"]),
+    "schedules": (["checks"], ["keras", "numpy"]),
     "random_numbers": ([], ["keras"]),
-    "networks": (["math"], ["keras", "numpy"]),
-    "losses": (["math"], ["keras", "numpy"]),
+    "networks": (["checks", "math"], ["keras", "numpy"]),
+    "losses": (["checks", "math"], ["keras", "numpy"]),
     # networks for FactorVAE's default discriminator alone; encoders and decoders come as arguments
     "models": (
-        "archives batch_stream files losses math networks random_numbers schedules".split(),
+        "archives batch_stream checks files losses math networks random_numbers schedules".split(),
         ["keras", "numpy"],
     ),
     "metrics": (["archives", "checks", "files"], ["numpy", "scipy", "sklearn", "joblib", "rich", "threadpoolctl"]),
     # keras for PyDataset and for images made on the device
     "datasets": (
-        ["archives", "batch_stream", "extras", "files", "image_files", "random_numbers"],
+        ["archives", "batch_stream", "checks", "extras", "files", "image_files", "random_numbers"],
         "keras numpy PIL rich scipy tensorflow tensorflow_datasets".split(),
     ),
     "analysis": (
         ["archives", "checks", "math", "losses", "datasets", "metrics", "extras", "files"],
         "keras matplotlib numpy pandas rich scipy".split(),
     ),
-    "callbacks": (["files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
+    "callbacks": (["checks", "files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
     # rich for the progress of heat maps that average over many images
-    "plots": (["files", "math", "metrics"], ["keras", "numpy", "scipy", "matplotlib", "rich"]),
-    "runs": (["callbacks", "files", "locks", "models"], ["keras", "numpy"]),
+    "plots": (["checks", "files", "math", "metrics"], ["keras", "numpy", "scipy", "matplotlib", "rich"]),
+    "runs": (["callbacks", "checks", "files", "locks", "models"], ["keras", "numpy"]),
     # serving to verify what was written; plots, in functions, for the model card
     "export": (
-        "datasets extras files locks math metrics models plots serving".split(),
+        "checks datasets extras files locks math metrics models plots serving".split(),
         "keras numpy rich scipy tensorflow onnx onnxruntime tf2onnx ai_edge_litert".split(),
     ),
     "report": (["analysis", "checks", "files", "metrics", "plots"], ["matplotlib", "numpy", "rich", "PIL"]),
     "serving": (
-        ["extras", "files", "image_files", "locks"],
+        ["checks", "extras", "files", "image_files", "locks"],
         "fastapi grpc mlserver numpy onnxruntime orjson PIL prometheus_client pyarrow pydantic rich starlette uvicorn "
         "uvloop".split(),
     ),

@@ -176,9 +176,9 @@ def test_kl_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_path):
         (DATA, {"samples": 2.5}, "samples must be an integer, at least 1, got 2.5"),
         (DATA, {"samples": True}, "samples must be an integer, at least 1, got True"),
         (DATA, {"seed": -1}, "seed must be an integer, at least 0, got -1"),
-        (DATA, {"threshold": -0.1}, "threshold must be a number, at least 0, got -0.1"),
-        (DATA, {"threshold": float("nan")}, "threshold must be a number, at least 0, got nan"),
-        (DATA, {"threshold": "0.1"}, "threshold must be a number, at least 0, got '0.1'"),
+        (DATA, {"threshold": -0.1}, "threshold must be a finite number, at least 0, got -0.1"),
+        (DATA, {"threshold": float("nan")}, "threshold must be a finite number, at least 0, got nan"),
+        (DATA, {"threshold": "0.1"}, "threshold must be a finite number, at least 0, got '0.1'"),
     ],
 )
 def test_kl_that_cannot_be_measured_is_refused_before_training(images, options, message):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass
 
 from kerasvae.analysis.measuring import measure
 from kerasvae.analysis.order import all_constant, is_constant, linearity, spearman, spread_within_traversals
 from kerasvae.analysis.pairs import Pairs
+from kerasvae.checks import check_integer, check_number, shown
 from kerasvae.losses import BoxBlurMSE
 
 
@@ -80,20 +80,14 @@ def scanned(data, loss, radii, weights) -> tuple[list[int], list[float]]:
         radii = [2**power - 1 for power in range(1, max(most, 2))] + [loss.radius]
     if weights is None:
         weights = [1.0, 10.0, 100.0, 1_000.0, 10_000.0, loss.weight]
-    check_numbers("radii", radii, numbers.Integral)
-    check_numbers("weights", weights)
+    for name, values, check in (("radii", radii, check_integer), ("weights", weights, check_number)):
+        if isinstance(values, str | dict) or not hasattr(values, "__iter__"):
+            raise ValueError(f"{name} must be a list of numbers, got {shown(values)}")
+        for place, value in enumerate(values):
+            check(value, f"{name}[{place}]", least=0)
     if not len(radii) or not len(weights):
         return [], []
     return sorted({int(radius) for radius in radii}), sorted({float(weight) for weight in weights})
-
-
-def check_numbers(argument: str, values, kind=numbers.Real) -> None:
-    if isinstance(values, str | dict) or not hasattr(values, "__iter__"):
-        raise ValueError(f"{argument} must be a list of numbers, got {values!r}")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or value < 0:
-            what = "integers" if kind is numbers.Integral else "numbers"
-            raise ValueError(f"{argument} must be finite {what}, at least 0, got {value!r}")
 
 
 def _mean(values) -> float | None:

@@ -20,7 +20,7 @@ from kerasvae.analysis.measuring import (
 )
 from kerasvae.analysis.order import all_constant, is_constant, linearity, spearman, spread_within_traversals
 from kerasvae.analysis.pairs import factor_pairs, random_pairs, varying_factors
-from kerasvae.checks import check_integer, check_seed
+from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.losses import BoxBlurMSE
 
 
@@ -212,7 +212,7 @@ def audit(
     batch_size = check_integer(batch_size, "batch_size", 1)
     check_flags(shared_draws=shared_draws, progress=progress)
     check_name(name)
-    blur_scan.check_numbers("threshold", [threshold])
+    check_number(threshold, "threshold", least=0)
     radii, weights = blur_scan.scanned(data, loss, radii, weights)
     if not varying_factors(data):
         radii = []

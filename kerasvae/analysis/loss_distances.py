@@ -32,7 +32,7 @@ from kerasvae.analysis.pairs import (
     varying_factors,
 )
 from kerasvae.analysis.published import published_distances
-from kerasvae.checks import check_integer, check_seed
+from kerasvae.checks import check_choice, check_integer, check_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,8 +234,7 @@ def perceived_distances(
     batch_size = check_integer(batch_size, "batch_size", 1)
     check_flags(shared_draws=shared_draws, progress=progress)
     check_name(name)
-    if not isinstance(protocol, str) or protocol not in ("independent", "authors"):
-        raise ValueError(f'protocol must be "independent" or "authors", got {protocol!r}')
+    check_choice(protocol, "protocol", ("independent", "authors"))
     if protocol == "authors":
         drawn, seed = authors_pairs(data, pairs, shared_draws), AUTHORS_SEED
     else:

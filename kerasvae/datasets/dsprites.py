@@ -7,6 +7,7 @@ import functools
 import numpy as np
 from keras import ops
 
+from kerasvae.checks import check_choice
 from kerasvae.datasets import dsprites_rendering
 from kerasvae.datasets.ground_truth import GroundTruthData
 
@@ -54,8 +55,7 @@ class DSprites(GroundTruthData):
     image_shape = (SIZE, SIZE, 1)
 
     def __init__(self, source: str = "rendered", data_dir=None, manual_dir=None):
-        if not isinstance(source, str) or source not in _MEAN:
-            raise ValueError(f'source must be "rendered" or "original", got {source!r}')
+        check_choice(source, "source", ("rendered", "original"))
         self.source, self.data_dir, self.manual_dir = source, data_dir, manual_dir
         self.mean, self.std = np.array([_MEAN[source]]), np.array([_STD[source]])
         if source == "original":

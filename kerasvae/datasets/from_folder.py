@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import math
-import numbers
 import os
 import posixpath
 import warnings
@@ -16,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from kerasvae.checks import check_choice, check_integer, is_integer
 from kerasvae.datasets.from_arrays import FromArrays
 from kerasvae.files import check_writable, checked_path, read_json, regular_file, replacing, why_no_file, write_json
 from kerasvae.image_files import FITS, USUAL_ENDINGS, endings, is_grey, nearly_black, read_image, why_not_taken
@@ -96,19 +96,16 @@ class FromFolder(FromArrays):
         progress: bool = True,
     ):
         size = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
-        if len(size) != 2 or not all(_is_integer(side) and 1 <= side <= _LARGEST_SIDE for side in size):
+        if len(size) != 2 or not all(is_integer(side) and 1 <= side <= _LARGEST_SIDE for side in size):
             raise ValueError(
                 f"image_size must be an integer, at least 1, or (height, width), got {image_size!r}; at most "
                 f"{_LARGEST_SIDE} are allowed"
             )
-        if channels is not None and not (_is_integer(channels) and channels in (1, 3)):
+        if channels is not None and not (is_integer(channels) and channels in (1, 3)):
             raise ValueError(f"channels must be 1, 3 or None, got {channels!r}")
-        if fit not in FITS:
-            raise ValueError(f"fit must be one of {', '.join(map(repr, FITS))}, got {fit!r}")
-        if not _is_integer(background) or not 0 <= background <= 255:
-            raise ValueError(f"background must be an integer in 0..255, got {background!r}")
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f'on_error must be "raise" or "skip", got {on_error!r}')
+        check_choice(fit, "fit", FITS)
+        check_integer(background, "background", 0, 255)
+        check_choice(on_error, "on_error", ("raise", "skip"))
         folder = checked_path(path)
         if factors_csv is not None:
             factors_csv = checked_path(factors_csv, "factors_csv")
@@ -151,10 +148,6 @@ class FromFolder(FromArrays):
             factors = {name: _numbers_if_all_are([table[file][k] for file in files]) for k, name in enumerate(names)}
         super().__init__(images, factors, mean=mean, std=std)
         self.files = tuple(files[row] for row in self.rows)
-
-
-def _is_integer(value) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _image_files(folder: Path) -> tuple[list[str], dict[str, str]]:

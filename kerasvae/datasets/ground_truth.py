@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import numbers
 import reprlib
 import zlib
 
 import keras
 import numpy as np
+
+from kerasvae.checks import is_integer
 
 # What a data set must have, and the form of it.
 _ATTRIBUTES = {
@@ -103,7 +104,7 @@ class GroundTruthData:
             if getattr(self, name, None) is None:
                 raise ValueError(f"{type(self).__name__} must set `{name}`: {form}")
         names, sizes, shape = tuple(self.factor_names), tuple(self.factor_sizes), tuple(self.image_shape)
-        whole = all(isinstance(size, numbers.Integral) and size >= 1 for size in (*sizes, *shape))
+        whole = all(is_integer(size) and size >= 1 for size in (*sizes, *shape))
         if not whole or len(names) != len(sizes) or len(shape) != 3:
             raise ValueError(
                 f"{type(self).__name__}: factor_names and factor_sizes must be as many, and factor_sizes and "

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import numbers
 import reprlib
 
 import numpy as np
 
+from kerasvae.checks import is_integer
 from kerasvae.datasets.ground_truth import GroundTruthData, images_checksum
 
 
@@ -34,7 +34,7 @@ class ImageTable(GroundTruthData):
         )
         if not all(isinstance(name, str) for name in names) or len({*names}) < len(names) or not names:
             raise ValueError(f"factor_names must be a tuple of different names, got {factor_names!r}")
-        if any(isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1 for size in sizes):
+        if not all(is_integer(size) and size >= 1 for size in sizes):
             raise ValueError(f"factor_sizes must be a tuple of integers, at least 1, got {factor_sizes!r}")
         self.factor_names, self.factor_sizes = names, tuple(map(int, sizes))
         if len(self.factor_names) != len(self.factor_sizes) or math.prod(self.factor_sizes) != len(table):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasvae.archives import array_header, checked_zip
+from kerasvae.checks import check_choice
 from kerasvae.datasets.prepared import PreparedImages, TableSource
 from kerasvae.datasets.published_files import SourceFile
 
@@ -76,8 +77,7 @@ class MPI3D(PreparedImages):
     )
 
     def __init__(self, variant: str = "toy", data_dir=None, manual_dir=None, md5: str | None = None):
-        if not isinstance(variant, str) or variant not in FILES:
-            raise ValueError(f'variant must be "toy", "realistic" or "real", got {variant!r}')
+        check_choice(variant, "variant", FILES)
         if md5 is not None:
             if not re.fullmatch("[0-9a-fA-F]{32}", str(md5)):
                 raise ValueError(f"md5 must be 32 hexadecimal digits, got {md5!r}")

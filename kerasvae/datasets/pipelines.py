@@ -6,13 +6,13 @@ Each is a `tf.data.Dataset` or, where TensorFlow is not installed, a `keras.util
 from __future__ import annotations
 
 import importlib.util
-import numbers
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from kerasvae.batch_stream import BatchStream
+from kerasvae.checks import check_integer
 from kerasvae.datasets.ground_truth import GroundTruthData, check_data_set
 from kerasvae.datasets.sampling import batch_indices, check_changed, pair_indices
 from kerasvae.extras import require
@@ -172,8 +172,7 @@ def _pipeline(data, batches, steps, seed, start, standardize, on_device, form):
         ("seed", seed, 0),
         ("start", start, 0),
     ):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-            raise ValueError(f"{argument} must be an integer, at least {least}, got {value!r}")
+        check_integer(value, argument, least)
     if len(data) == 0:
         raise ValueError(f"data must hold at least one image, got {data!r}")
     if steps is not None and start >= steps:

@@ -6,9 +6,9 @@ bits, so a device can evaluate it too and get the same bits.
 
 from __future__ import annotations
 
-import numbers
-
 import numpy as np
+
+from kerasvae.checks import check_integer
 
 # Odd multipliers of a well-mixing 32-bit finaliser (Wang and Ettinger's "lowbias32"), and 2³² over the golden ratio.
 _MULTIPLY_1, _MULTIPLY_2 = 0x7FEB352D, 0x846CA68B
@@ -53,9 +53,7 @@ def _mix(x: np.ndarray) -> np.ndarray:
 
 def check_seed(seed) -> int:
     """The seed as an int; ValueError unless it is an integer in 0..2³¹ - 1."""
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed <= _LARGEST:
-        raise ValueError(f"seed must be an integer in 0..{_LARGEST}, got {seed!r}")
-    return int(seed)
+    return check_integer(seed, "seed", 0, _LARGEST)
 
 
 def check_draws(draws, count: int) -> np.ndarray:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import numbers
 
 import numpy as np
 
+from kerasvae.checks import check_integer, is_integer
 from kerasvae.datasets.ground_truth import check_data_set
 
 
@@ -25,7 +25,8 @@ def batch_indices(size: int, batch_size: int, seed: int, step: int) -> np.ndarra
     Raises:
         ValueError: for a number that is not an integer, or out of range.
     """
-    _check_integers(size=(size, 1), batch_size=(batch_size, 1), seed=(seed, 0), step=(step, 0))
+    for name, value, least in (("size", size, 1), ("batch_size", batch_size, 1), ("seed", seed, 0), ("step", step, 0)):
+        check_integer(value, name, least)
     start, stop = step * batch_size, (step + 1) * batch_size
     passes = range(start // size, (stop - 1) // size + 1)
     return np.concatenate(
@@ -139,7 +140,8 @@ def differing_factors(data, changed="uniform", radius=None, *, pairs: int = 100_
         array([0.08, 0.55, 0.11, 0.11, 0.09, 0.05, 0.  ])
     """
     check_changed(data, changed, radius)
-    _check_integers(pairs=(pairs, 1), seed=(seed, 0))
+    check_integer(pairs, "pairs", 1)
+    check_integer(seed, "seed", 0)
     first, second = pair_factors(data, pairs, seed, 0, changed, radius)
     free = np.asarray(data.factor_sizes) > 1
     return np.bincount((first != second).sum(axis=1), minlength=free.sum() + 1) / pairs
@@ -158,12 +160,12 @@ def check_changed(data, changed, radius=None) -> None:
     if isinstance(changed, str):
         allowed = changed in ("uniform", "authors", "random")
     elif isinstance(changed, tuple):
-        allowed = len(changed) == 2 and all(map(_is_integer, changed)) and 0 <= changed[0] <= changed[1] <= free
+        allowed = len(changed) == 2 and all(map(is_integer, changed)) and 0 <= changed[0] <= changed[1] <= free
     else:
-        allowed = _is_integer(changed) and 1 <= changed <= free
+        allowed = is_integer(changed) and 1 <= changed <= free
     if not allowed:
         raise ValueError(_of_changed(free, changed))
-    if radius is not None and (not _is_integer(radius) or radius < 1 or changed in ("authors", "random")):
+    if radius is not None and (not is_integer(radius) or radius < 1 or changed in ("authors", "random")):
         raise ValueError(
             f'radius must be None or an integer, at least 1, and None for changed="authors" or "random", got {radius!r}'
         )
@@ -174,14 +176,3 @@ def _of_changed(free: int, changed) -> str:
         f'changed must be "uniform", "authors", "random", an integer in 1..{free} or a tuple (least, most), '
         f"got {changed!r}"
     )
-
-
-def _check_integers(**values) -> None:
-    """ValueError unless each is an integer and at least so large: {argument: (value, least)}."""
-    for argument, (value, least) in values.items():
-        if not _is_integer(value) or value < least:
-            raise ValueError(f"{argument} must be an integer, at least {least}, got {value!r}")
-
-
-def _is_integer(value) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

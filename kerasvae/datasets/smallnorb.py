@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasvae import random_numbers
+from kerasvae.checks import check_choice
 from kerasvae.datasets.prepared import OtherForm, PreparedImages, TableSource, resized
 from kerasvae.datasets.random_parts import check_draws, check_seed, uniform
 from kerasvae.files import regular_file
@@ -105,8 +106,7 @@ class SmallNORB(PreparedImages):
     )
 
     def __init__(self, split: str = "train", factors: int = 5, seed: int = 0, data_dir=None, manual_dir=None):
-        if not isinstance(split, str) or split not in INSTANCES:
-            raise ValueError(f'split must be "train", "test" or "all", got {split!r}')
+        check_choice(split, "split", INSTANCES)
         if isinstance(factors, bool) or factors not in (4, 5):
             raise ValueError(f"factors must be 5 or 4, got {factors!r}")
         self.split, self.seed = split, check_seed(seed)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from kerasvae.checks import check_integer
 from kerasvae.datasets.ground_truth import check_data_set
 
 
@@ -53,8 +53,7 @@ def channel_statistics(data, batch_size: int = 256, indices=None, progress: bool
     computes it): for dSprites 0.1952 where the standard deviation of all pixels is 0.2017.
     """
     check_data_set(data, constants=False)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, numbers.Integral) or batch_size < 1:
-        raise ValueError(f"batch_size must be an integer, at least 1, got {batch_size!r}")
+    check_integer(batch_size, "batch_size", 1)
     count = len(data) if indices is None else len(indices := data.check_indices(indices))
     if count == 0:
         raise ValueError(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numbers
-
 import numpy as np
 from keras import ops
 
+from kerasvae.checks import check_integer
 from kerasvae.datasets.ground_truth import GroundTruthData
 
 # Hues in the order of the colour factor, at full intensity.
@@ -73,8 +72,7 @@ class XYObject(GroundTruthData):
             ("intensities", intensities),
             *(("each of square_sizes", size) for size in square_sizes),
         ):
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-                raise ValueError(f"{argument} must be an integer, at least 1, got {value!r}")
+            check_integer(value, argument, 1)
         if intensities > 255:
             raise ValueError(f"intensities must be at most 255, got {intensities}")
         if not square_sizes or (np.diff(square_sizes) <= 0).any() or square_sizes[-1] > image_size:

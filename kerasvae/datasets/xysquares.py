@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-import numbers
 
 import numpy as np
 from keras import ops
 
+from kerasvae.checks import check_flag, check_integer
 from kerasvae.datasets.ground_truth import GroundTruthData
 
 
@@ -61,10 +61,8 @@ class XYSquares(GroundTruthData):
             **({} if grid_size is None else {"grid_size": grid_size}),
         }
         for argument, value in sizes.items():
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-                raise ValueError(f"{argument} must be an integer, at least 1, got {value!r}")
-        if not isinstance(rgb, bool | np.bool_):
-            raise ValueError(f"rgb must be True or False, got {rgb!r}")
+            check_integer(value, argument, 1)
+        check_flag(rgb, "rgb")
         if num_squares > 3:
             raise ValueError(f"num_squares must be 1, 2 or 3, got {num_squares}")
         if square_size > image_size:

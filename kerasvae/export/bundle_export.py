@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import functools
 import math
-import numbers
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kerasvae import files
+from kerasvae.checks import check_integer
 from kerasvae.datasets import FromArrays
 from kerasvae.datasets.ground_truth import GroundTruthData
 from kerasvae.export import model_card
@@ -281,8 +281,7 @@ def _check_arguments(model, formats, description, samples, seed) -> tuple[str, .
     if not isinstance(description, str) or len(description) > 100_000:
         raise ValueError(f"description must be text of at most 100 000 characters, got {str(description)[:50]!r}")
     for argument, value, least in (("samples", samples, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-            raise ValueError(f"{argument} must be an integer, at least {least}, got {value!r}")
+        check_integer(value, argument, least)
     formats = tuple(format for format in FORMATS if format in formats)
     for format in formats:
         check_can_write("formats:", format)

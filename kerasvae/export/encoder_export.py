@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import numbers
 import os
 from pathlib import Path
 
 import numpy as np
 
 from kerasvae import files, locks
+from kerasvae.checks import check_choice, check_number
 from kerasvae.export.artefacts import (
     RUNNERS,
     SUFFIXES,
@@ -85,8 +85,7 @@ def encoder(
     path = checked_path(path)
     check_format("format", format)
     _check_suffix(path, format)
-    if not isinstance(input_dtype, str) or input_dtype not in ("uint8", "float32"):
-        raise ValueError(f'input_dtype must be "uint8" or "float32", got {input_dtype!r}')
+    check_choice(input_dtype, "input_dtype", ("uint8", "float32"))
     check_tolerance(tolerance)
     check_truth("overwrite", overwrite)
     check_can_write("format", format)
@@ -212,8 +211,7 @@ def encoded(array) -> dict:
 
 def check_tolerance(tolerance) -> None:
     """ValueError unless it is a number above 0 and at most `LARGEST_TOLERANCE`."""
-    if isinstance(tolerance, bool) or not isinstance(tolerance, numbers.Real) or not 0 < tolerance <= LARGEST_TOLERANCE:
-        raise ValueError(f"tolerance must be a number above 0 and at most {LARGEST_TOLERANCE}, got {tolerance!r}")
+    check_number(tolerance, "tolerance", above=0, most=LARGEST_TOLERANCE)
 
 
 def check_truth(argument: str, value) -> None:

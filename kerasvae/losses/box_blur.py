@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import numbers
 
 import keras
 import numpy as np
 from keras import ops
 
+from kerasvae.checks import check_integer, check_number
 from kerasvae.losses.pixel import image_batch
 
 
@@ -122,12 +122,9 @@ class BoxBlurMSE(keras.losses.Loss):
         dtype=None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        if isinstance(radius, bool) or not isinstance(radius, numbers.Integral) or radius < 0:
-            raise ValueError(f"radius must be an integer, at least 0, got {radius!r}")
-        for argument, value in (("weight", weight), ("pixel_weight", pixel_weight)):
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value) or value < 0:
-                raise ValueError(f"{argument} must be a finite number, at least 0, got {value!r}")
-        self.radius = int(radius)
+        self.radius = check_integer(radius, "radius", 0)
+        check_number(weight, "weight", least=0)
+        check_number(pixel_weight, "pixel_weight", least=0)
         self.weight = float(weight)
         self.pixel_weight = float(pixel_weight)
 

@@ -64,7 +64,7 @@ def beta_vae_score(
     seed, bootstrap = check_seed(seed), check_bootstrap(bootstrap)
     train, test = check_integer(train, "train", 1), check_integer(test, "test", 1)
     batch_size = check_integer(batch_size, "batch_size", 1)
-    jobs = None if jobs is None else check_integer(jobs, "jobs", 1)
+    jobs = check_integer(jobs, "jobs", 1, optional=True)
     encode, sizes, active = check_generator(encode_factors, factor_sizes)
     rng = np.random.default_rng(seed)
     samples = [_points(encode, sizes, active, count, batch_size, rng) for count in (train, test)]

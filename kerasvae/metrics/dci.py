@@ -83,7 +83,7 @@ def dci(
     stages = check_integer(stages, "stages", 1)
     max_depth = check_integer(max_depth, "max_depth", 1)
     bins = check_integer(bins, "bins", 2)
-    jobs = 1 if jobs is None else check_integer(jobs, "jobs", 1)
+    jobs = check_integer(jobs, "jobs", 1, optional=True) or 1
     check_number(learning_rate, "learning_rate", above=0)
     codes, factors, test_codes, test_factors, active = train_and_test(codes, factors, test, seed)
 

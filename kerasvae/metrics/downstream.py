@@ -78,7 +78,7 @@ def downstream(
     (Score(downstream=1), array([0.89, 1.  ]), 1.0)
     """
     seed, stages = check_seed(seed), check_integer(stages, "stages", 1)
-    jobs = None if jobs is None else check_integer(jobs, "jobs", 1)
+    jobs = check_integer(jobs, "jobs", 1, optional=True)
     sizes, efficiency = _checked_sizes(sizes, efficiency)
     if isinstance(predictors, str) or not len(predictors) or len(set(predictors)) < len(predictors):
         raise ValueError(f"predictors must be a list of different names, at least one, got {predictors!r}")

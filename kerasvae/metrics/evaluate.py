@@ -127,8 +127,8 @@ def evaluate(
     ```
     """
     options = check_options(preset, seed, bootstrap, jobs)
-    train = None if train is None else check_integer(train, "train", 2)
-    test = None if test is None else check_integer(test, "test", 1)
+    train = check_integer(train, "train", 2, optional=True)
+    test = check_integer(test, "test", 1, optional=True)
     check_choice(representation, "representation", REPRESENTATIONS)
     divergences = _checked_divergences(divergences)
     tasks, named = resolve(scores), not isinstance(scores, str)
@@ -212,7 +212,7 @@ def sample_codes(
 def check_options(preset: str, seed: int, bootstrap: int, jobs: int | None) -> dict[str, Any]:
     """The options of every computation, unless one is not allowed."""
     check_choice(preset, "preset", PRESETS)
-    jobs = None if jobs is None else check_integer(jobs, "jobs", 1)
+    jobs = check_integer(jobs, "jobs", 1, optional=True)
     return {"seed": check_seed(seed), "bootstrap": check_bootstrap(bootstrap), "jobs": jobs}
 
 

@@ -78,8 +78,7 @@ def posterior_information(
     """
     seed, bins = check_seed(seed), check_integer(bins, "bins", 2)
     samples, points = check_integer(samples, "samples", 2), check_integer(points, "points", 2)
-    if method is not None:
-        check_choice(method, "method", METHODS)
+    check_choice(method, "method", METHODS, optional=True)
     if logvar is None:
         if method != "histogram":
             raise ValueError("logvar may be None with method='histogram' alone")

@@ -72,7 +72,7 @@ def udr(
     check_choice(weighting, "weighting", ("mean", "latents"))
     check_number(penalty, "penalty", above=0)
     check_number(threshold, "threshold", least=0)
-    jobs = None if jobs is None else check_integer(jobs, "jobs", 1)
+    jobs = check_integer(jobs, "jobs", 1, optional=True)
     codes = _checked(codes)
     latents = _informative(codes, divergences, threshold)
     codes = [_standardised(each[:, some]) for each, some in zip(codes, latents, strict=True)]

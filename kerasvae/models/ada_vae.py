@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from kerasvae.checks import check_choice
 from kerasvae.math import average_posteriors, kl_normal, shared_latents, symmetric_kl
 from kerasvae.models.beta_vae import BetaVAE
 from kerasvae.models.hyperparameter import Hyperparameter
@@ -56,8 +57,7 @@ class AdaGVAE(BetaVAE):
     ):
         if averaging not in self.averagings:
             raise ValueError(f"averaging must be one of {self.averagings}, got {averaging!r}")
-        if distance not in ("symmetric", "forward"):
-            raise ValueError(f'distance must be "symmetric" or "forward", got {distance!r}')
+        check_choice(distance, "distance", ("symmetric", "forward"))
         super().__init__(encoder, decoder, reconstruction, beta=beta, **kwargs)
         self.averaging, self.distance = averaging, distance
         self.threshold = threshold

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numbers
-
 import keras
 
+from kerasvae.checks import check_choice, check_integer
 from kerasvae.math import ESTIMATORS, kl_decomposition
 from kerasvae.models.hyperparameter import Hyperparameter
 from kerasvae.models.vae import VAE
@@ -57,10 +56,8 @@ class BetaTCVAE(VAE):
         estimator="mws",
         **kwargs,
     ):
-        if isinstance(dataset_size, bool) or not isinstance(dataset_size, numbers.Integral) or dataset_size < 2:
-            raise ValueError(f"dataset_size must be an integer, at least 2, got {dataset_size!r}")
-        if estimator not in ESTIMATORS:
-            raise ValueError(f"estimator must be one of {ESTIMATORS}, got {estimator!r}")
+        check_integer(dataset_size, "dataset_size", 2)
+        check_choice(estimator, "estimator", ESTIMATORS)
         super().__init__(encoder, decoder, reconstruction, **kwargs)
         self.dataset_size, self.estimator = int(dataset_size), estimator
         self.alpha, self.beta, self.gamma = alpha, beta, gamma

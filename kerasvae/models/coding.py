@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import numbers
-
 import keras
 import numpy as np
 from keras import ops
 
+from kerasvae.checks import check_integer
 from kerasvae.models.device_images import device_images_of
 from kerasvae.models.images import check_finite, check_images, standardize
-from kerasvae.models.training_data import batches_of, check_integers, is_endless, is_pipeline, warn_of_images
+from kerasvae.models.training_data import batches_of, is_endless, is_pipeline, warn_of_images
 
 
 class Coding:
@@ -94,15 +93,13 @@ class Coding:
 
     def sample(self, count, seed=0, batch_size=256):
         """`count` images decoded from draws of N(0, I) made by NumPy with `seed`; result as for `decode`."""
-        if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
-            raise ValueError(f"count must be an integer, at least 1, got {count!r}")
-        check_integers(seed=(seed, 0))
+        check_integer(count, "count", 1)
+        check_integer(seed, "seed", 0, optional=True)
         return self.decode(np.random.default_rng(seed).standard_normal((count, self.latents)), batch_size)
 
 
 def _batches(array, batch_size):
-    if isinstance(batch_size, bool) or not isinstance(batch_size, numbers.Integral) or batch_size < 1:
-        raise ValueError(f"batch_size must be an integer, at least 1, got {batch_size!r}")
+    check_integer(batch_size, "batch_size", 1)
     return (array[start : start + batch_size] for start in range(0, len(array), batch_size))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from kerasvae.checks import check_choice
 from kerasvae.math import dip_penalty
 from kerasvae.models.hyperparameter import Hyperparameter
 from kerasvae.models.vae import VAE
@@ -38,8 +39,7 @@ class DIPVAE(VAE):
     lambda_d = Hyperparameter(minimum=0.0)
 
     def __init__(self, encoder, decoder, reconstruction=None, *, kind="ii", lambda_od=10.0, lambda_d=None, **kwargs):
-        if kind not in ("i", "ii"):
-            raise ValueError(f'kind must be "i" or "ii", got {kind!r}')
+        check_choice(kind, "kind", ("i", "ii"))
         super().__init__(encoder, decoder, reconstruction, **kwargs)
         self.kind = kind
         self.lambda_od = lambda_od

@@ -7,6 +7,7 @@ import re
 import keras
 from keras import ops
 
+from kerasvae.checks import check_choice
 from kerasvae.math import permute_latents
 from kerasvae.models.hyperparameter import Hyperparameter
 from kerasvae.models.networks import warn_of_unseeded_networks
@@ -61,8 +62,7 @@ class FactorVAE(VAE):
         update="alternating",
         **kwargs,
     ):
-        if update not in ("alternating", "simultaneous"):
-            raise ValueError(f'update must be "alternating" or "simultaneous", got {update!r}')
+        check_choice(update, "update", ("alternating", "simultaneous"))
         super().__init__(encoder, decoder, reconstruction, **kwargs)
         self.discriminator = mlp_discriminator(self.latents, seed=self.seed) if discriminator is None else discriminator
         _check_discriminator(self.discriminator, self.latents)

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from kerasvae.batch_stream import BatchStream
+from kerasvae.checks import check_integer
 from kerasvae.models.device_images import device_images_of
 from kerasvae.models.divergence import Divergence
 from kerasvae.models.executions import Executions
@@ -19,7 +20,6 @@ from kerasvae.models.images import channel_constants
 from kerasvae.models.training_data import (
     batches_of,
     check_data,
-    check_integers,
     check_kind,
     check_no_weights,
     is_endless,
@@ -59,9 +59,7 @@ class Training:
             ValueError: for a value not allowed.
         """
         _refuse_other_arguments(type(self).__name__, kwargs)
-        check_integers(steps_per_execution=(steps_per_execution, 1))
-        if steps_per_execution is None:
-            raise ValueError("steps_per_execution must be an integer, at least 1, got None")
+        check_integer(steps_per_execution, "steps_per_execution", 1)
         if jit_compile != "auto" and not isinstance(jit_compile, bool):
             raise ValueError(f'jit_compile must be True, False or "auto", got {jit_compile!r}')
         optimizer = keras.optimizers.Adam(1e-3, epsilon=1e-8) if optimizer is None else optimizer
@@ -130,12 +128,10 @@ class Training:
             raise ValueError("compile the model before fit: model.compile() takes Adam(1e-3, epsilon=1e-8)")
         check_no_weights(sample_weight=kwargs.pop("sample_weight", None), class_weight=kwargs.pop("class_weight", None))
         numbers = {name: kwargs.get(name) for name in ("steps_per_epoch", "validation_steps", "validation_batch_size")}
-        check_integers(
-            batch_size=(batch_size, 1),
-            epochs=(epochs, 0),
-            initial_epoch=(kwargs.get("initial_epoch"), 0),
-            **{name: (value, 1) for name, value in numbers.items()},
-        )
+        for name, value in {"batch_size": batch_size, **numbers}.items():
+            check_integer(value, name, 1, optional=True)
+        for name, value in {"epochs": epochs, "initial_epoch": kwargs.get("initial_epoch")}.items():
+            check_integer(value, name, 0, optional=True)
         check_kind(x, "x")
         batch = check_data(self, (x, y), "x", numbers["steps_per_epoch"], batch_size)
         if kwargs.get("validation_data") is not None:
@@ -167,7 +163,8 @@ class Training:
         if not self.compiled:
             raise ValueError("compile the model before evaluate: model.compile()")
         check_no_weights(sample_weight=kwargs.pop("sample_weight", None))
-        check_integers(batch_size=(batch_size, 1), steps=(kwargs.get("steps"), 1))
+        check_integer(batch_size, "batch_size", 1, optional=True)
+        check_integer(kwargs.get("steps"), "steps", 1, optional=True)
         check_kind(x, "x")
         check_data(self, (x, y), "x", kwargs.get("steps"), batch_size)
         warn_of_decoder(self)
@@ -184,7 +181,8 @@ class Training:
         Returns:
             NumPy float32 (n, height, width, channels), of pairs `{"first", "second"}` of such.
         """
-        check_integers(batch_size=(batch_size, 1), steps=(kwargs.get("steps"), 1))
+        check_integer(batch_size, "batch_size", 1, optional=True)
+        check_integer(kwargs.get("steps"), "steps", 1, optional=True)
         check_kind(x, "x")
         if kwargs.get("steps") is None and is_endless(x):
             raise ValueError("x never ends: give steps to the pipeline or to predict")

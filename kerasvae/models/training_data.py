@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import numbers
 
 import keras
 import numpy as np
@@ -46,19 +45,6 @@ def check_kind(data, argument: str) -> None:
 def _shortened(value) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def check_integers(**arguments) -> None:
-    """ValueError unless each is None or an integer, at least what its name stands for.
-
-    Args:
-        arguments: by name pairs of the value and the least that is allowed.
-    """
-    for name, (value, least) in arguments.items():
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-            raise ValueError(f"{name} must be an integer, at least {least}, got {value!r}")
 
 
 def check_no_weights(**arguments) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 import secrets
 import threading
 
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasvae.checks import check_choice, check_integer
 from kerasvae.math import kl_standard_normal
 from kerasvae.models.coding import Coding
 from kerasvae.models.hyperparameter import hyperparameters
@@ -84,10 +84,9 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
     ):
         encoder, image_shape, latents = check_networks(encoder, decoder)
         reconstruction = reconstruction_loss(reconstruction)
-        if reduction not in ("mean", "sum"):
-            raise ValueError(f'reduction must be "mean" or "sum", got {reduction!r}')
+        check_choice(reduction, "reduction", ("mean", "sum"))
         if seed is not None:
-            _check_seed(seed)
+            check_integer(seed, "seed", 0, optional=True)
             warn_of_unseeded_networks(encoder=encoder, decoder=decoder)
         # `call` decides what is cast: Keras would turn the images of a model in mixed precision to its half.
         super().__init__(name=name, autocast=False, **kwargs)
@@ -118,7 +117,7 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
 
     def set_seed(self, seed: int) -> None:
         """Give the noise, and the order of images, another seed; the compiled step stays as it is."""
-        _check_seed(seed)
+        check_integer(seed, "seed", 0, optional=True)
         self.seed = int(seed)
         self.noise_seed.assign(self.seed % (2**31 - 1))
 
@@ -276,8 +275,3 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
             "reconstruction_nats": reconstruction * (math.prod(self.image_shape) if self.reduction == "mean" else 1),
             **terms,
         }
-
-
-def _check_seed(seed) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-        raise ValueError(f"seed must be None or an integer, at least 0, got {seed!r}")

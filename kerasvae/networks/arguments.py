@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numbers
-
 import keras
 import numpy as np
+
+from kerasvae.checks import check_integer, is_integer, shown
 
 MOST_CHANNELS = 16
 
@@ -13,17 +13,17 @@ MOST_CHANNELS = 16
 def check_image_shape(image_shape, *, least: int = 1) -> tuple[int, int, int]:
     """`image_shape` as three ints; ValueError unless (height, width, channels), sides at least `least`."""
     shape = tuple(image_shape) if isinstance(image_shape, list | tuple | np.ndarray) else ()
-    whole = all(isinstance(size, numbers.Integral) and not isinstance(size, bool) and size >= 1 for size in shape)
+    whole = all(is_integer(size) and size >= 1 for size in shape)
     if len(shape) != 3 or not whole or shape[2] > MOST_CHANNELS:
         hint = "; pass its image_shape" if hasattr(image_shape, "image_shape") else ""
         raise ValueError(
             f"image_shape must be (height, width, channels), positive integers with 1 to {MOST_CHANNELS} channels, "
-            f"got {_shown(image_shape)}{hint}"
+            f"got {shown(image_shape)}{hint}"
         )
     if min(shape[:2]) < least:
         raise ValueError(
             f"image_shape: height and width must be at least {least} for networks of convolutions, got "
-            f"{_shown(image_shape)}; enlarge the images, or use the mlp networks"
+            f"{shown(image_shape)}; enlarge the images, or use the mlp networks"
         )
     return tuple(int(size) for size in shape)
 
@@ -31,8 +31,8 @@ def check_image_shape(image_shape, *, least: int = 1) -> tuple[int, int, int]:
 def check_hidden(hidden) -> tuple[int, ...]:
     """Widths of hidden layers as ints; ValueError for what are none."""
     if not isinstance(hidden, list | tuple | np.ndarray):
-        raise ValueError(f"hidden must be a list of integers, one for each layer, got {_shown(hidden)}")
-    return tuple(check_positive_integer(f"hidden[{number}]", width) for number, width in enumerate(hidden))
+        raise ValueError(f"hidden must be a list of integers, one for each layer, got {shown(hidden)}")
+    return tuple(check_integer(width, f"hidden[{number}]", 1) for number, width in enumerate(hidden))
 
 
 def check_activation(activation):
@@ -42,7 +42,7 @@ def check_activation(activation):
     except (ValueError, TypeError) as error:
         raise ValueError(
             "activation must be a name that keras.activations knows, such as 'relu', or a function, got "
-            f"{_shown(activation)}"
+            f"{shown(activation)}"
         ) from error
     return activation
 
@@ -50,27 +50,13 @@ def check_activation(activation):
 def check_name(name) -> str:
     """ValueError unless it is a name that Keras takes."""
     if not isinstance(name, str) or not name or "/" in name:
-        raise ValueError(f"name must be text without '/', got {_shown(name)}")
+        raise ValueError(f"name must be text without '/', got {shown(name)}")
     return name
-
-
-def check_positive_integer(name: str, value) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer, at least 1, got {_shown(value)}")
-    return int(value)
 
 
 def glorot_normal(seed: int | None):
     """A function that makes one Glorot normal initializer after the other, all determined by `seed`."""
     if seed is None:
         return keras.initializers.GlorotNormal
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-        raise ValueError(f"seed must be None or an integer, at least 0, got {_shown(seed)}")
-    states = np.random.default_rng(int(seed))
+    states = np.random.default_rng(check_integer(seed, "seed", 0, optional=True))
     return lambda: keras.initializers.GlorotNormal(seed=int(states.integers(2**31 - 1)))
-
-
-def _shown(value) -> str:
-    """A value in a message: an array may have thousands of numbers."""
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}..."

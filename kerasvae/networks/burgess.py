@@ -7,7 +7,8 @@ import functools
 import keras
 from keras import layers
 
-from kerasvae.networks.arguments import check_image_shape, check_name, check_positive_integer, glorot_normal
+from kerasvae.checks import check_integer
+from kerasvae.networks.arguments import check_image_shape, check_name, glorot_normal
 from kerasvae.networks.conv import LEAST_SIDE, cropped, halved, posterior_heads
 
 
@@ -39,7 +40,7 @@ def burgess_encoder(image_shape, latents: int, *, seed: int | None = None, name:
     PyTorch's random biases.
     """
     shape = check_image_shape(image_shape, least=LEAST_SIDE)
-    latents = check_positive_integer("latents", latents)
+    latents = check_integer(latents, "latents", 1)
     name = check_name(name)
     weights = glorot_normal(seed)
     image = x = layers.Input(shape, name="image")
@@ -77,7 +78,7 @@ def burgess_decoder(image_shape, latents: int, *, seed: int | None = None, name:
     within itself; see `burgess_encoder`.
     """
     shape = check_image_shape(image_shape, least=LEAST_SIDE)
-    latents = check_positive_integer("latents", latents)
+    latents = check_integer(latents, "latents", 1)
     name = check_name(name)
     weights = glorot_normal(seed)
     *targets, (rows, columns) = halved(shape, _halvings(shape))

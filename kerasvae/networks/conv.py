@@ -5,7 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from kerasvae.networks.arguments import check_image_shape, check_name, check_positive_integer, glorot_normal
+from kerasvae.checks import check_choice, check_integer
+from kerasvae.networks.arguments import check_image_shape, check_name, glorot_normal
 
 LEAST_SIDE = 8
 
@@ -38,10 +39,9 @@ def conv_encoder(
     Source: "Overlooked Implications", supplement Table 3, after Higgins et al. 2017.
     """
     shape = check_image_shape(image_shape, least=LEAST_SIDE)
-    latents = check_positive_integer("latents", latents)
+    latents = check_integer(latents, "latents", 1)
     name = check_name(name)
-    if padding not in ("same", "authors"):
-        raise ValueError(f'padding must be "same" or "authors", got {padding!r}')
+    check_choice(padding, "padding", ("same", "authors"))
     weights = glorot_normal(seed)
     # Layers carry the network's name: the paths of a VAE's variables would otherwise be the same in both networks.
     image = layers.Input(shape, name="image")
@@ -87,7 +87,7 @@ def conv_decoder(image_shape, latents: int, *, seed: int | None = None, name: st
     Source: "Overlooked Implications", supplement Table 3.
     """
     shape = check_image_shape(image_shape, least=LEAST_SIDE)
-    latents = check_positive_integer("latents", latents)
+    latents = check_integer(latents, "latents", 1)
     name = check_name(name)
     weights = glorot_normal(seed)
     *targets, (rows, columns) = halved(shape, 4)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from kerasvae.networks.arguments import check_hidden, check_name, check_positive_integer, glorot_normal
+from kerasvae.checks import check_integer
+from kerasvae.networks.arguments import check_hidden, check_name, glorot_normal
 
 
 def mlp_discriminator(
@@ -28,7 +29,7 @@ def mlp_discriminator(
 
     Source: Kim & Mnih 2018, appendix A.
     """
-    latents = check_positive_integer("latents", latents)
+    latents = check_integer(latents, "latents", 1)
     name = check_name(name)
     weights = glorot_normal(seed)
     z = layers.Input((latents,), name="latents")

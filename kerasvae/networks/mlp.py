@@ -7,12 +7,12 @@ import math
 import keras
 from keras import layers
 
+from kerasvae.checks import check_integer
 from kerasvae.networks.arguments import (
     check_activation,
     check_hidden,
     check_image_shape,
     check_name,
-    check_positive_integer,
     glorot_normal,
 )
 from kerasvae.networks.conv import posterior_heads
@@ -45,7 +45,7 @@ def mlp_encoder(
         ValueError: for a shape, width, number of latents, activation or seed that is not allowed.
     """
     shape = check_image_shape(image_shape)
-    latents = check_positive_integer("latents", latents)
+    latents = check_integer(latents, "latents", 1)
     name = check_name(name)
     weights = glorot_normal(seed)
     image = layers.Input(shape, name="image")
@@ -80,7 +80,7 @@ def mlp_decoder(
         ValueError: for a shape, width, number of latents, activation or seed that is not allowed.
     """
     shape = check_image_shape(image_shape)
-    latents = check_positive_integer("latents", latents)
+    latents = check_integer(latents, "latents", 1)
     name = check_name(name)
     weights = glorot_normal(seed)
     z = layers.Input((latents,), name="latents")

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 import os
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from kerasvae import files
-
-
-def shown(value) -> str:
-    """A value that was given, for an error: in few words, whatever it is."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is not None and dtype is not None:
-        return f"{dtype} of shape {tuple(shape)}"
-    text = reprlib.Repr()
-    text.maxstring = text.maxother = 100
-    return text.repr(value)
+from kerasvae.checks import shown
 
 
 def check_runs(runs, form: str, kind) -> None:
@@ -95,18 +81,6 @@ def check_frame(frame, *columns) -> None:
         )
 
 
-def check_seed(seed) -> int:
-    """An integer, at least 0."""
-    return at_least("seed", seed, 0)
-
-
-def flag(argument: str, value) -> bool:
-    """True or False."""
-    if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{argument} must be True or False, got {shown(value)}")
-    return bool(value)
-
-
 def array_of(argument: str, value, allowed: str) -> np.ndarray:
     """An array of real numbers; ValueError, saying what is allowed, for what is none."""
     try:
@@ -116,28 +90,6 @@ def array_of(argument: str, value, allowed: str) -> np.ndarray:
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{argument} must be {allowed}, got {shown(value)}")
     return array
-
-
-def at_least(argument: str, value, least: int) -> int:
-    """An integer, at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise ValueError(f"{argument} must be an integer, at least {least}, got {shown(value)}")
-    return int(value)
-
-
-def one_of(argument: str, value, allowed) -> str:
-    """One of the strings allowed."""
-    if not isinstance(value, str) or value not in allowed:
-        quoted = " or ".join(f'"{name}"' for name in allowed)
-        raise ValueError(f"{argument} must be {quoted}, got {shown(value)}")
-    return value
-
-
-def above_zero(argument: str, value) -> float:
-    """A finite number greater than 0."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-        raise ValueError(f"{argument} must be a finite number greater than 0, got {shown(value)}")
-    return float(value)
 
 
 def check_path(path) -> None:

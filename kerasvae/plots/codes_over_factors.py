@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import numbers
 from collections.abc import Mapping
 
 import numpy as np
 
-from kerasvae.plots.checks import at_least, check_data, check_images_of, check_model, check_seed, shown
+from kerasvae.checks import check_integer, shown
+from kerasvae.plots.checks import check_data, check_images_of, check_model
 
 _PAIRS = (("x", "y"), ("position_x", "position_y"))
 # Images held at once.
@@ -91,7 +91,7 @@ def check_factors(data, factors) -> tuple[str, str]:
 
 def fixed_factors(data, factors, at, average, seed) -> np.ndarray:
     """Combinations of the values of all factors, integer (combinations, factors); those of `factors` are 0."""
-    check_seed(seed)
+    check_integer(seed, "seed", 0)
     if at is not None and not isinstance(at, Mapping):
         raise ValueError(f"at must be {{name of a factor: its value}}, got {shown(at)}")
     names = tuple(data.factor_names)
@@ -100,8 +100,7 @@ def fixed_factors(data, factors, at, average, seed) -> np.ndarray:
     for name, value in at.items():
         if name not in open_:
             raise ValueError(f"at must name factors other than {factors[0]} and {factors[1]}, {open_}, got {name!r}")
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 0 <= value < sizes[name]:
-            raise ValueError(f"at: {name} must be an integer in 0..{sizes[name] - 1}, got {value!r}")
+        check_integer(value, f"at: {name}", 0, sizes[name] - 1)
         open_.remove(name)
     if isinstance(average, str) and average != "all":
         raise ValueError(f'average must be None, "all" or an integer, at least 1, got {average!r}')
@@ -111,7 +110,7 @@ def fixed_factors(data, factors, at, average, seed) -> np.ndarray:
     open_sizes = [sizes[name] for name in open_]
     count = math.prod(open_sizes)
     chosen = np.arange(count)
-    if average != "all" and at_least("average", average, 1) < count:
+    if average != "all" and check_integer(average, "average", 1) < count:
         chosen = np.sort(np.random.default_rng(seed).choice(count, size=average, replace=False))
     combinations = np.tile(base, (len(chosen), 1))
     if open_:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from kerasvae.checks import check_integer, shown
 from kerasvae.metrics.mutual_information import entropy, mutual_information
-from kerasvae.plots.checks import array_of, at_least, check_factors_of, check_images_of, check_model, check_seed, shown
+from kerasvae.plots.checks import array_of, check_factors_of, check_images_of, check_model
 
 # Share of a factor's entropy that a latent must know, and how many times the share of any other factor.
 _SHARE, _TIMES = 0.2, 2.0
@@ -27,9 +28,9 @@ def factor_labels(model, data, *, images: int = 10_000, bins: int = 20, seed: in
     check_model(model)
     check_factors_of(data)
     check_images_of(data, model)
-    at_least("images", images, 2)
-    at_least("bins", bins, 2)
-    check_seed(seed)
+    check_integer(images, "images", 2)
+    check_integer(bins, "bins", 2)
+    check_integer(seed, "seed", 0)
     indices = np.arange(len(data))
     if images < len(data):
         indices = np.random.default_rng(seed).choice(len(data), size=images, replace=False)

@@ -11,7 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kerasvae.plots.checks import at_least, check_images_of, check_model, check_path, one_of
+from kerasvae.checks import check_choice, check_integer
+from kerasvae.plots.checks import check_images_of, check_model, check_path
 from kerasvae.plots.codes_over_factors import check_factors, codes_over_factors, fixed_factors, what_is_fixed
 from kerasvae.plots.kl import INACTIVE_BELOW, mean_kl
 from kerasvae.plots.style import (
@@ -73,9 +74,9 @@ def position_heat_maps(
     factors = check_factors(data, factors)
     combinations = len(fixed_factors(data, factors, at, average, seed))
     check_images_of(data, model)
-    one_of("style", style, _RANGES)
-    one_of("order", order, ("kl", "latent"))
-    latents = None if latents is None else at_least("latents", latents, 1)
+    check_choice(style, "style", _RANGES)
+    check_choice(order, "order", ("kl", "latent"))
+    latents = None if latents is None else check_integer(latents, "latents", 1)
     check_path(path)
     kl = mean_kl(model, random_images(data, seed) if images is None else images)
     mean, spread = codes_over_factors(model, data, factors, at=at, average=average, seed=seed)

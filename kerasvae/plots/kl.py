@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerasvae.plots.checks import array_of, check_path, first_images, shown
+from kerasvae.checks import shown
+from kerasvae.plots.checks import array_of, check_path, first_images
 from kerasvae.plots.style import COLOURS, GREY, TEXT, TITLE_SIZE, bar, panels, written
 
 INACTIVE_BELOW = 0.01

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from kerasvae.plots.checks import array_of, check_path, check_runs, shown
+from kerasvae.checks import shown
+from kerasvae.plots.checks import array_of, check_path, check_runs
 from kerasvae.plots.kl import INACTIVE_BELOW
 from kerasvae.plots.style import (
     COLOURS,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 
 import numpy as np
 from matplotlib import colormaps
@@ -13,7 +12,8 @@ from matplotlib.lines import Line2D
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
-from kerasvae.plots.checks import array_of, check_path, check_runs, shown
+from kerasvae.checks import is_integer, shown
+from kerasvae.plots.checks import array_of, check_path, check_runs
 from kerasvae.plots.style import QUIET, TEXT, TITLE_SIZE, panels, written
 
 
@@ -36,9 +36,7 @@ def latent_grid(runs, *, factor_sizes, path=None) -> Figure:
     """
     check_path(path)
     sizes = tuple(factor_sizes) if isinstance(factor_sizes, list | tuple | np.ndarray) else ()
-    if len(sizes) != 2 or any(
-        isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 2 for size in sizes
-    ):
+    if len(sizes) != 2 or not all(is_integer(size) and size >= 2 for size in sizes):
         raise ValueError(f"factor_sizes must be two integers, at least 2, (n_x, n_y), got {shown(factor_sizes)}")
     check_runs(runs, f"codes ({math.prod(sizes)}, latents)", object)
     columns = min(3, len(runs))

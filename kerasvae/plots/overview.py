@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerasvae.plots.checks import at_least, check_images_of, check_models, check_path, first_images, flag, one_of
+from kerasvae.checks import check_choice, check_flag, check_integer
+from kerasvae.plots.checks import check_images_of, check_models, check_path, first_images
 from kerasvae.plots.codes_over_factors import check_factors, codes_over_factors, fixed_factors, what_is_fixed
 from kerasvae.plots.heat_maps import colours_and_range, random_images
 from kerasvae.plots.kl import mean_kl
@@ -56,9 +57,9 @@ def overview(
     fixed_factors(data, factors, at, average, seed)
     check_images_of(data, *models.values())
     values = traversal_values(columns, extent, spacing, len(models))
-    rows = 10 if rows is None else at_least("rows", rows, 1)
-    one_of("style", style, ("diverging", "poster"))
-    flag("stretch", stretch)
+    rows = 10 if rows is None else check_integer(rows, "rows", 1)
+    check_choice(style, "style", ("diverging", "poster"))
+    check_flag(stretch, "stretch")
     check_path(path)
     images = random_images(data, seed) if images is None else images
     first = first_images(images, len(values))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerasvae.plots.checks import at_least, check_model, check_path, first_images, flag
+from kerasvae.checks import check_flag, check_integer
+from kerasvae.plots.checks import check_model, check_path, first_images
 from kerasvae.plots.mosaics import Block, displayable, draw_blocks
 from kerasvae.plots.style import written
 
@@ -23,9 +24,9 @@ def reconstructions(model, images, *, count: int = 8, stretch: bool = False, pat
     Raises: ValueError, OSError: as all figures.
     """
     check_model(model)
-    flag("stretch", stretch)
+    check_flag(stretch, "stretch")
     check_path(path)
-    images = first_images(images, at_least("count", count, 1))
+    images = first_images(images, check_integer(count, "count", 1))
     rows = np.stack([displayable(model, images), displayable(model, model.reconstruct(images), stretch)])
     block = Block(rows, ["original", "reconstruction"])
     figure, _ = draw_blocks([block], "Reconstructions from the mean code")

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from kerasvae.plots.checks import array_of, check_path, check_runs, shown
+from kerasvae.checks import shown
+from kerasvae.plots.checks import array_of, check_path, check_runs
 from kerasvae.plots.style import COLOURS, TITLE_SIZE, bar, panels, written
 
 

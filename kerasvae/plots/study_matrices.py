@@ -11,7 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from kerasvae.plots.checks import check_frame, check_path, one_of
+from kerasvae.checks import check_choice
+from kerasvae.plots.checks import check_frame, check_path
 from kerasvae.plots.study_style import (
     ON_DARK,
     ON_LIGHT,
@@ -87,7 +88,7 @@ def _matrices(
     """Matrices of numbers; in the column `bold` is true of those that are written so."""
     check_path(path)
     check_frame(frame, row, column, value, by, bold)
-    one_of("letters", letters, ("letters", "numerals", "none"))
+    check_choice(letters, "letters", ("letters", "numerals", "none"))
     panels = values_of(frame, by) if by else [None]
     if not len(frame):
         raise ValueError("frame must have rows to draw, got none")

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from kerasvae.plots.checks import above_zero, at_least, check_models, check_path, first_images, flag, one_of
+from kerasvae.checks import check_choice, check_flag, check_integer, check_number
+from kerasvae.plots.checks import check_models, check_path, first_images
 from kerasvae.plots.kl import INACTIVE_BELOW, mean_kl
 from kerasvae.plots.mosaics import Block, displayable, draw_blocks
 from kerasvae.plots.style import written
@@ -50,11 +51,11 @@ def latent_traversals(
     `rows=5`), with absolute values; its published code offers quantiles too.
     """
     models = check_models(models)
-    one_of("base", base, ("posterior", "prior"))
+    check_choice(base, "base", ("posterior", "prior"))
     values = traversal_values(columns, extent, spacing, len(models))
-    one_of("order", order, ("kl", "latent"))
-    rows = 10 if rows is None else at_least("rows", rows, 1)
-    flag("stretch", stretch)
+    check_choice(order, "order", ("kl", "latent"))
+    rows = 10 if rows is None else check_integer(rows, "rows", 1)
+    check_flag(stretch, "stretch")
     check_path(path)
     first = first_images(images, 1)
     blocks = []
@@ -87,9 +88,9 @@ def latent_traversals(
 
 def traversal_values(columns, extent, spacing, models: int) -> np.ndarray:
     """The values that a latent takes, float32 (columns,); ValueError for an argument not allowed."""
-    columns = (9 if models < 3 else 7) if columns is None else at_least("columns", columns, 2)
-    extent = above_zero("extent", extent)
-    if one_of("spacing", spacing, ("value", "quantile")) == "value":
+    columns = (9 if models < 3 else 7) if columns is None else check_integer(columns, "columns", 2)
+    extent = float(check_number(extent, "extent", above=0))
+    if check_choice(spacing, "spacing", ("value", "quantile")) == "value":
         return np.linspace(-extent, extent, columns, dtype="float32")
     values = norm.ppf(np.linspace(norm.cdf(-extent), norm.cdf(extent), columns))
     # Rounding would leave the two halves, and the middle from 0, apart.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 import os
 from dataclasses import dataclass
 
 import numpy as np
 
+from kerasvae.checks import check_choice, check_integer, is_integer
 from kerasvae.extras import require
 from kerasvae.files import checked_path
 from kerasvae.serving.fields import BundleError
@@ -86,7 +85,7 @@ class Bundle:
     def __init__(self, path, *, verify: bool = True, threads: int | None = None):
         if threads is None:
             threads = processors()
-        checked_integer(threads, "threads")
+        check_integer(threads, "threads", 1)
         self.path = checked_path(path)
         description = self._description = read_manifest(self.path, check_hashes=verify)
         self.name, self.version = description.name, description.version
@@ -127,8 +126,8 @@ class Bundle:
             ImageError: a ValueError, with `file` and `reason`: for a file that is broken, too large or no image.
             ValueError, TypeError: for an array of another shape or kind, or with values outside the range or NaN.
         """
-        checked_integer(batch_size, "batch_size")
-        checked_integer(pixel_limit, "pixel_limit", LARGEST_PIXEL_LIMIT)
+        check_integer(batch_size, "batch_size", 1)
+        check_integer(pixel_limit, "pixel_limit", 1, LARGEST_PIXEL_LIMIT)
         batches = self.preparation.batches(images, batch_size, range, pixel_limit)
         found = list(map(self.encode_prepared, batches))
         nothing = np.empty((0, self.latents), "float32")
@@ -162,9 +161,8 @@ class Bundle:
             ValueError, TypeError: for codes of another shape or kind, NaN, infinite, or so large that the decoder gives
                 no numbers for them, and for another dtype.
         """
-        if dtype not in ("uint8", "float32"):
-            raise ValueError(f'dtype must be "uint8" or "float32", got {dtype!r}')
-        checked_integer(batch_size, "batch_size")
+        check_choice(dtype, "dtype", ("uint8", "float32"))
+        check_integer(batch_size, "batch_size", 1)
         codes = self._checked_codes(codes, "codes")
         images = np.empty((len(codes), *self.image_shape), dtype)
         for start in range(0, len(codes), batch_size):
@@ -212,7 +210,7 @@ class Bundle:
         """Index of a latent given by index or name; ValueError for one that there is not."""
         if isinstance(latent, str) and latent in self.latent_names:
             return self.latent_names.index(latent)
-        if isinstance(latent, numbers.Integral) and not isinstance(latent, bool) and 0 <= latent < self.latents:
+        if is_integer(latent) and 0 <= latent < self.latents:
             return int(latent)
         raise ValueError(
             f"latent must be an index from 0 to {self.latents - 1} or one of {', '.join(self.latent_names)}, got "
@@ -322,12 +320,6 @@ def _numbers(values, name: str) -> np.ndarray:
         return np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name} must be an array, or rows of the same length ({error})") from error
-
-
-def checked_integer(value, name: str, most: float = math.inf) -> None:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not 1 <= value <= most:
-        limits = "at least 1" if most == math.inf else f"from 1 to {most}"
-        raise ValueError(f"{name} must be an integer, {limits}, got {value!r}")
 
 
 def processors() -> int:

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from kerasvae import locks
+from kerasvae.checks import check_choice, check_integer
 from kerasvae.files import check_writable, checked_path, replacing
 from kerasvae.image_files import USUAL_ENDINGS, endings, nearly_black
 from kerasvae.serving import code_files
-from kerasvae.serving.bundle import Bundle, checked_integer, processors
+from kerasvae.serving.bundle import Bundle, processors
 from kerasvae.serving.images import LARGEST_PIXEL_LIMIT, PIXEL_LIMIT, ImageError
 from kerasvae.serving.unfinished_codes import UnfinishedCodes
 
@@ -117,10 +118,9 @@ def encode_files(
     out = checked_path(out, "out")
     threads = processors() if threads is None else threads
     for value, name in ((batch_size, "batch_size"), (threads, "threads")):
-        checked_integer(value, name)
-    checked_integer(pixel_limit, "pixel_limit", LARGEST_PIXEL_LIMIT)
-    if on_error not in ON_ERROR:
-        raise ValueError(f"on_error must be {' or '.join(map(repr, ON_ERROR))}, got {on_error!r}")
+        check_integer(value, name, 1)
+    check_integer(pixel_limit, "pixel_limit", 1, LARGEST_PIXEL_LIMIT)
+    check_choice(on_error, "on_error", ON_ERROR)
     code_files.check_ending(out)
     for file in files:
         if not os.path.exists(file):

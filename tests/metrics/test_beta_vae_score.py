@@ -92,7 +92,7 @@ def test_same_seed_same_score():
         (lambda v: v, (4, 4), {"batch_size": 0}, ValueError, "batch_size must be an integer, at least 1"),
         (lambda v: v, (4, 4), {"seed": -1}, ValueError, "seed must be an integer in 0"),
         (lambda v: v, (4, 4), {"bootstrap": 1}, ValueError, "bootstrap must be 0 or at least 2"),
-        (lambda v: v, (4, 4), {"jobs": 0}, ValueError, "jobs must be an integer, at least 1"),
+        (lambda v: v, (4, 4), {"jobs": 0}, ValueError, "jobs must be None or an integer, at least 1"),
     ],
 )
 def test_what_is_refused(encode, sizes, options, error, match):

@@ -193,7 +193,7 @@ def test_one_latent_and_one_factor():
         ({"learning_rate": float("nan")}, ValueError, "learning_rate must be"),
         ({"learning_rate": "fast"}, ValueError, "learning_rate must be"),
         ({"bins": 1}, ValueError, "bins must be an integer, at least 2, got 1"),
-        ({"jobs": 0}, ValueError, "jobs must be an integer, at least 1, got 0"),
+        ({"jobs": 0}, ValueError, "jobs must be None or an integer, at least 1, got 0"),
         ({"seed": -1}, ValueError, "seed must be an integer in 0"),
         ({"seed": None}, ValueError, "seed must be an integer.*got None"),
         ({"test": CODES}, TypeError, "test must be a pair"),

@@ -200,5 +200,5 @@ def test_a_score_of_the_package_is_one_that_it_exports():
 
 
 def test_needs_that_there_are_not():
-    with pytest.raises(ValueError, match=r"needs must be 'codes and factors', .* or 'several models', got 'images'"):
+    with pytest.raises(ValueError, match=r'needs must be "codes and factors", .* or "several models", got .images.'):
         ScoreInfo(needs="images")

@@ -96,12 +96,12 @@ def test_jobs_do_not_matter():
         ([CODES, CODES], {"divergences": [np.ones(4)]}, TypeError, "one array for each of the 2 models"),
         ([CODES, CODES], {"divergences": [np.ones(4), np.ones(3)]}, ValueError, r"divergences\[1\] must be 4"),
         ([CODES, CODES], {"divergences": [np.ones(4), -np.ones(4)]}, ValueError, "at least 0, one for each latent"),
-        ([CODES, CODES], {"method": "pearson"}, ValueError, "method must be 'lasso' or 'spearman', got 'pearson'"),
-        ([CODES, CODES], {"weighting": 1}, ValueError, "weighting must be 'mean' or 'latents', got 1"),
-        ([CODES, CODES], {"direction": "both"}, ValueError, "direction must be 'predicted' or 'predicting'"),
+        ([CODES, CODES], {"method": "pearson"}, ValueError, 'method must be "lasso" or "spearman", got .pearson.'),
+        ([CODES, CODES], {"weighting": 1}, ValueError, 'weighting must be "mean" or "latents", got 1'),
+        ([CODES, CODES], {"direction": "both"}, ValueError, 'direction must be "predicted" or "predicting"'),
         ([CODES, CODES], {"penalty": 0}, ValueError, "penalty must be a finite number, above 0, got 0"),
         ([CODES, CODES], {"threshold": -1}, ValueError, "threshold must be a finite number, at least 0, got -1"),
-        ([CODES, CODES], {"jobs": 0}, ValueError, "jobs must be an integer, at least 1"),
+        ([CODES, CODES], {"jobs": 0}, ValueError, "jobs must be None or an integer, at least 1"),
     ],
 )
 def test_what_is_refused(codes, options, error, match):

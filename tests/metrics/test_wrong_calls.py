@@ -107,7 +107,7 @@ EVALUATE = [
     call("evaluate no scores", lambda: evaluate(identity, DATA, []), ValueError, "scores", "at least one"),
     call("evaluate option", lambda: evaluate(identity, DATA, {"mig": {"bin": 3}}), TypeError, "scores['mig']", "bin"),
     call(
-        "evaluate preset", lambda: evaluate(identity, DATA, preset="small"), ValueError, "preset", "'full'", "'small'"
+        "evaluate preset", lambda: evaluate(identity, DATA, preset="small"), ValueError, "preset", '"full"', "'small'"
     ),
     call("evaluate representation", lambda: evaluate(identity, DATA, representation=1), ValueError, "representation"),
     call("evaluate batch 0", lambda: evaluate(identity, DATA, batch_size=0), ValueError, "batch_size", "at least 1"),
@@ -174,7 +174,7 @@ OPTIONS = [
     call("learning rate bool", lambda: metrics.dci(CODES, FACTORS, learning_rate=True), ValueError, "learning_rate"),
     call("jobs", lambda: metrics.dci(CODES, FACTORS, jobs=-1), ValueError, "jobs", "at least 1", "-1"),
     call("posterior", lambda: metrics.mig(CODES, FACTORS, posterior=CODES), TypeError, "posterior must be a pair"),
-    call("aggregate how", lambda: metrics.aggregate(np.eye(2), "max"), ValueError, "how", "'sap'", "'max'"),
+    call("aggregate how", lambda: metrics.aggregate(np.eye(2), "max"), ValueError, "how", '"sap"', "'max'"),
     call("aggregate negative", lambda: metrics.aggregate(-np.eye(2), "sap"), ValueError, "matrix", "at least 0"),
     call("aggregate words", lambda: metrics.aggregate([["a"]], "sap"), TypeError, "matrix must be real numbers"),
     call("udr one model", lambda: metrics.udr([CODES]), ValueError, "at least 2 models", "1"),

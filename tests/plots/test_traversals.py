@@ -88,7 +88,7 @@ def test_inactive_latents_are_grey(make, raw):
     [
         ({"columns": 1}, "columns must be an integer, at least 2, got 1"),
         ({"rows": 0}, "rows must be an integer, at least 1, got 0"),
-        ({"extent": 0}, "extent must be a finite number greater than 0, got 0"),
+        ({"extent": 0}, "extent must be a finite number, above 0, got 0"),
         ({"extent": float("nan")}, "extent must be a finite number"),
         ({"order": "size"}, 'order must be "kl" or "latent", got \'size\''),
         ({"base": "image"}, 'base must be "posterior" or "prior", got \'image\''),
