@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kerasvae.plots.checks import shown
+from kerasvae.checks import shown
 
 
 class FailedTrialsError(RuntimeError):

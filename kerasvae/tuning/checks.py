@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from kerasvae.plots.checks import shown
+from kerasvae.checks import shown
 
 
 def check_folder(folder, argument: str = "folder") -> Path:

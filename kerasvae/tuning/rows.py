@@ -8,7 +8,7 @@ import math
 import numbers
 import re
 
-from kerasvae.plots.checks import shown
+from kerasvae.checks import shown
 
 DIGITS = 6
 RESULT_FIELDS = ("status", "seconds")

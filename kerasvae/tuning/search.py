@@ -10,7 +10,7 @@ import keras
 from rich.console import Console
 
 from kerasvae import files, locks
-from kerasvae.plots.checks import shown
+from kerasvae.checks import shown
 from kerasvae.tuning.checks import check_folder
 from kerasvae.tuning.distributed import check_address, check_can_listen, check_not_starting, lead, pickled
 from kerasvae.tuning.oracle import RowOracle

@@ -10,7 +10,7 @@ from kerasvae.analysis import study
 from kerasvae.analysis.study.bootstrap import resamples
 from kerasvae.analysis.study.efficiency import accuracy_of
 from kerasvae.analysis.study.weighted import weighted_median
-from kerasvae.plots.checks import shown
+from kerasvae.checks import shown
 
 SCORES = ("beta_vae_score", "factor_vae_score", "mig", "dci.disentanglement", "modularity", "sap")
 LOSSES = ("loss.reconstruction", "loss.kl", "loss.elbo", "unsup.gaussian_tc@sampled")

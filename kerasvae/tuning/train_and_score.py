@@ -12,11 +12,11 @@ import keras
 import numpy as np
 
 from kerasvae import datasets, metrics, networks, runs
+from kerasvae.checks import shown
 from kerasvae.datasets.ground_truth import check_data_set
 from kerasvae.metrics.evaluate import resolve
 from kerasvae.models import AdaGVAE
 from kerasvae.models.vae import VAE
-from kerasvae.plots.checks import shown
 
 NETWORKS = {
     "mlp": (networks.mlp_encoder, networks.mlp_decoder),

@@ -200,11 +200,11 @@ def test_it_is_saved_whole(tmp_path, loss):
     [
         ({"pairs": 1}, ValueError, "pairs must be an integer, at least 2"),
         ({"scan_pairs": 1}, ValueError, "scan_pairs must be an integer, at least 2"),
-        ({"threshold": -0.1}, ValueError, "threshold must be finite numbers, at least 0, got -0.1"),
+        ({"threshold": -0.1}, ValueError, "threshold must be a finite number, at least 0, got -0.1"),
         ({"radii": [3]}, ValueError, "radii are for BoxBlurMSE, and MeanSquaredError has none"),
         ({"weights": [3.0]}, ValueError, "weights are for BoxBlurMSE"),
-        ({"loss": BoxBlurMSE(), "radii": [1.5]}, ValueError, "radii must be finite integers, at least 0, got 1.5"),
-        ({"loss": BoxBlurMSE(), "weights": [np.inf]}, ValueError, "weights must be finite numbers"),
+        ({"loss": BoxBlurMSE(), "radii": [1.5]}, ValueError, r"radii\[0\] must be an integer, at least 0, got 1.5"),
+        ({"loss": BoxBlurMSE(), "weights": [np.inf]}, ValueError, r"weights\[0\] must be a finite number"),
     ],
 )
 def test_arguments_are_checked(options, error, message):

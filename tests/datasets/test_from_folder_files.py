@@ -233,7 +233,7 @@ def test_pillows_warnings_are_no_reason_to_stop(tmp_path, monkeypatch):
         ({"image_size": 8.0}, "image_size must be .*got 8.0"),
         ({"channels": 2}, "channels must be 1, 3 or None, got 2"),
         ({"channels": True}, "channels must be 1, 3 or None, got True"),
-        ({"fit": "contain"}, "fit must be one of 'crop', 'pad', 'stretch', got 'contain'"),
+        ({"fit": "contain"}, 'fit must be "crop", "pad" or "stretch", got .contain.'),
         ({"background": 256}, "background must be an integer in 0..255, got 256"),
         ({"on_error": "ignore"}, 'on_error must be "raise" or "skip", got \'ignore\''),
     ],

@@ -127,7 +127,7 @@ def test_folders_of_other_things_are_not_replaced(model, quick, tmp_path):
         ({"images": IMAGES[:3] / 255}, "images must be uint8"),
         ({"samples": 0}, "samples must be an integer, at least 1, got 0"),
         ({"seed": -1}, "seed must be an integer, at least 0, got -1"),
-        ({"tolerance": 0}, "tolerance must be a number above 0 and at most 0.01, got 0"),
+        ({"tolerance": 0}, "tolerance must be a finite number, above 0 and at most 0.01, got 0"),
         ({"tolerance": 0.1}, "tolerance must be"),
         ({"data": IMAGES / 255}, "data: images must be uint8"),
         ({"data": "images"}, "data must be a data set of kerasvae.datasets"),

@@ -195,9 +195,9 @@ def test_few_images_wait_in_memory(encode, bundle, monkeypatch):
         ({"files": ["{empty}"]}, ValueError, "files: there is no image in .*folder.csv; files ending in .png"),
         ({"batch_size": 0}, ValueError, "batch_size must be an integer, at least 1"),
         ({"threads": 0}, ValueError, "threads must be an integer, at least 1"),
-        ({"pixel_limit": -1}, ValueError, "pixel_limit must be an integer, from 1 to 178956970, got -1"),
-        ({"pixel_limit": 10**9}, ValueError, "pixel_limit must be an integer, from 1 to 178956970"),
-        ({"on_error": "skip"}, ValueError, "on_error must be 'report' or 'stop', got 'skip'"),
+        ({"pixel_limit": -1}, ValueError, "pixel_limit must be an integer in 1..178956970, got -1"),
+        ({"pixel_limit": 10**9}, ValueError, "pixel_limit must be an integer in 1..178956970"),
+        ({"on_error": "skip"}, ValueError, 'on_error must be "report" or "stop", got .skip.'),
     ],
 )
 def test_arguments_that_are_refused(encode, tmp_path, options, error, message):
