@@ -46,7 +46,7 @@ def beta_vae_score(
 
     Returns:
         Score: accuracy on the test points. Parts: `train` and `test`, the two accuracies; `per_factor`, share of
-        its test points told right, nan for a factor without any, (factors used,); `factors`, the indices of those
+        its test points predicted right, nan for a factor without any, (factors used,); `factors`, the indices of those
         used.
 
     Raises:

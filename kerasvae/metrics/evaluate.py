@@ -78,7 +78,7 @@ def evaluate(
         scores: `"all"` (default): every one of `kerasvae.metrics.SCORES` that can be computed, the result says which
             cannot and why; a list of names and functions; or a dict of name to function, or of a name to a dict of its
             options. What you name and cannot be computed is an error.
-        representation: `"mean"` codes (default), or `"sampled"` from the posteriors, anew for each use of an image.
+        representation: `"mean"` codes (default), or `"sampled"` from the posteriors, drawn for each use of an image.
         divergences: mean Kullback-Leibler divergence of each latent to its prior in nats, (latents,), for the scores
             that leave out collapsed latents by it (those of codes alone, your own functions with an argument
             `divergences=None`); or `"posterior"`: the mean over the sample of images, from the log-variances that

@@ -149,7 +149,7 @@ class Material:
         posterior: (mean, logvar, factors); unfit: why no score can be computed of its log-variances, or None; whole:
             whether it is of all points of a data set, not of a sample.
         generator: function without arguments that returns the same encode_factors, factor_sizes and observations (or
-            None) at every call, with its random numbers begun anew.
+            None) at every call, with their random numbers from the start.
         information: `posterior_information`, computed once for all scores that are made of it.
     """
 

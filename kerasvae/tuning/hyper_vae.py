@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import numbers
 import secrets
 
 import keras
@@ -12,8 +11,11 @@ import numpy as np
 
 from kerasvae import datasets
 from kerasvae.callbacks import DisentanglementScores
+from kerasvae.checks import check_choice, check_integer
 from kerasvae.datasets.ground_truth import check_data_set
+from kerasvae.metrics import SCORES
 from kerasvae.metrics.evaluate import resolve
+from kerasvae.metrics.score import info_of
 from kerasvae.metrics.udr import udr
 from kerasvae.models import AdaGVAE
 from kerasvae.models.training_data import pipeline_attribute
@@ -67,7 +69,8 @@ class HyperVAE(kt.HyperModel):
         score: what to tune for: the name of a score in `kerasvae.metrics.evaluate`, default "mig", or "udr"; or
             several, as a list of names and functions or a dictionary of name to options, of which the first is the
             tuner's objective. The logs hold them as `val_mig` and so on.
-        direction: "max" (default), or "min" for a score that is better when small.
+        direction: "max", or "min" for a score that is better when small. Default None: what the score's `info` says
+            (see `kerasvae.metrics.ScoreInfo`), and "max" where it says nothing.
         train, test: samples for the scores, at least 2 and 1. Default 2000 and 1000: MIG and DCI from so few are
             biased, so compare the best models by `evaluate` with its own defaults. UDR takes `train` images.
         udr_models: models that a trial trains for "udr", at least 2. Default 5; it takes that many times as long.
@@ -112,7 +115,7 @@ class HyperVAE(kt.HyperModel):
         arguments=None,
         seed=1,
         score="mig",
-        direction="max",
+        direction: str | None = None,
         train: int = 2000,
         test: int = 1000,
         udr_models: int = 5,
@@ -135,10 +138,8 @@ class HyperVAE(kt.HyperModel):
             ("batch_size", batch_size, 1),
             ("steps_per_execution", steps_per_execution, 1),
         ):
-            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-                raise ValueError(f"{argument} must be an integer, at least {least}, got {value!r}")
-        if direction not in ("min", "max"):
-            raise ValueError(f'direction must be "min" or "max", got {direction!r}')
+            check_integer(value, argument, least)
+        check_choice(direction, "direction", ("min", "max"), optional=True)
         if optimizer is not None and (not callable(optimizer) or isinstance(optimizer, keras.optimizers.Optimizer)):
             raise ValueError(f"optimizer must be a function that returns a new optimizer, got {optimizer!r}")
         self.data, self.train, self.test, self.udr_models = data, train, test, udr_models
@@ -154,7 +155,7 @@ class HyperVAE(kt.HyperModel):
         self.scores, self.udr_options = _check_scores(score, data)
         first = next(iter(score)) if isinstance(score, list | tuple | dict) else score
         first = first if isinstance(first, str) else next(iter(self.scores))
-        self.objective = kt.Objective(f"val_{first}", direction)
+        self.objective = kt.Objective(f"val_{first}", direction or _direction(first, self.scores))
         super().__init__(name=name)
         self._constants = {name: self._standardization(name) for name in self.objectives}
         self._check_models()
@@ -371,6 +372,12 @@ def _check_losses(losses) -> dict:
     if losses is not None and not (named and all(isinstance(loss, keras.losses.Loss) for loss in losses.values())):
         raise ValueError(f"losses must be a keras.losses.Loss or a dictionary of name to loss, got {losses!r}")
     return dict(losses or {})
+
+
+def _direction(name: str, scores: dict) -> str:
+    """ "min" for a score that says that it is better when small."""
+    score = scores.get(name, udr)
+    return "min" if info_of(score if callable(score) else SCORES[name]).higher_is_better is False else "max"
 
 
 def _check_scores(score, data) -> tuple[dict, dict | None]:

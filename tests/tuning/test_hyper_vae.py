@@ -300,6 +300,22 @@ def test_bad_arguments(change, said):
         HyperVAE(**{"data": DATA, "latents": 2, **SMALL, **change})
 
 
+@pytest.mark.parametrize(
+    ("score", "direction"),
+    [
+        ("mig", "max"),
+        ("udr", "max"),
+        ("gaussian_wasserstein", "min"),
+        ({"mutual_information_score": {"bins": 5}, "mig": {}}, "min"),
+        ([kv.metrics.gaussian_total_correlation], "min"),
+        ([not_a_number], "max"),
+    ],
+)
+def test_the_direction_is_that_of_the_first_score(score, direction):
+    hyper = HyperVAE(DATA, kv.BetaVAE, latents=2, score=score, **FAST)
+    assert hyper.objective.direction == direction
+
+
 def test_several_scores_of_which_the_first_counts():
     hyper = HyperVAE(DATA, kv.BetaVAE, latents=2, udr_models=2, score=["sap", "udr", "mig"], direction="min", **FAST)
     assert hyper.objective == kt.Objective("val_sap", "min")
