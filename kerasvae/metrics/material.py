@@ -38,6 +38,7 @@ class EncodedImages:
         pictures: of each index that are drawn from; 1 where images have no random parts.
         latents: their number, and has_logvar: whether `encode` returns log-variances; None before anything was
             encoded.
+        count: number of images that were encoded.
     """
 
     def __init__(self, encode: Any, data: Any, batch_size: int):
@@ -55,20 +56,17 @@ class EncodedImages:
         self.size = check_integer(len(data), "len(data)", 2)
         self.pictures = -(-PICTURES // self.size) if self.random else 1
         self.latents = self.has_logvar = None
-        self._keys = np.empty(0, np.int64)  # sorted
-        self._rows = np.empty(0, np.int64)  # where the codes of each key are
+        self.count = 0
+        self._known = np.zeros(self.size * self.pictures, bool)
+        # One row for each image; memory is taken where rows are written.
         self._mean = self._logvar = np.empty((0, 0))
-
-    @property
-    def count(self) -> int:
-        """Number of images that were encoded."""
-        return len(self._keys)
 
     def __call__(self, indices, rng):
         """Means (n, D) and log-variances, or None, of images of the given indices, pictures of them drawn by `rng`."""
         keys = indices * self.pictures + (rng.integers(self.pictures, size=len(indices)) if self.pictures > 1 else 0)
-        rows = self._rows_of(keys)
-        return self._mean[rows], self._logvar[rows] if self.has_logvar else None
+        if not (known := self._known[keys]).all():
+            self._encode(np.unique(keys[~known]))
+        return self._mean[keys], self._logvar[keys] if self.has_logvar else None
 
     def place(self, key: int) -> str:
         """What to call an image in an error."""
@@ -88,36 +86,20 @@ class EncodedImages:
             raise ValueError(f"data.images must have one image per index, got {len(images)} for {len(keys)}")
         return images
 
-    def _rows_of(self, keys):
-        """Where the codes of images are, once those that are missing are encoded."""
-        if self.count == self.size * self.pictures:
-            return self._rows[keys]
-        keys, inverse = np.unique(keys, return_inverse=True)
-        places = np.searchsorted(self._keys, keys)
-        known = places < self.count
-        known[known] = self._keys[places[known]] == keys[known]
-        if not known.all():
-            missing, first = keys[~known], self.count
-            self._encode(missing)
-            self._rows = np.insert(self._rows, places[~known], first + np.arange(len(missing)))
-            self._keys = np.insert(self._keys, places[~known], missing)
-            places = np.searchsorted(self._keys, keys)
-        return self._rows[places][inverse]
-
     def _encode(self, keys):
-        """Appends the codes of new images."""
-        known, needed = self.count, self.count + len(keys)
+        needed = self.count + len(keys)
         for start in range(0, len(keys), self.batch_size):
-            self.encoded(known + start, needed)
-            mean, logvar = self._encode_batch(keys[start : start + self.batch_size])
-            rows = slice(known + start, known + start + len(mean))
-            if needed > len(self._mean):
-                # Doubled, or a data set asked for piece by piece would be copied at every piece.
-                self._mean = _enlarged(self._mean, max(needed, 2 * known), self.latents)
-                self._logvar = _enlarged(self._logvar, max(needed, 2 * known) * self.has_logvar, self.latents)
-            self._mean[rows] = mean
+            self.encoded(self.count, needed)
+            batch = keys[start : start + self.batch_size]
+            mean, logvar = self._encode_batch(batch)
+            if not self.count:
+                self._mean = np.empty((len(self._known), self.latents))
+                self._logvar = np.empty_like(self._mean) if self.has_logvar else None
+            self._mean[batch] = mean
             if self.has_logvar:
-                self._logvar[rows] = logvar
+                self._logvar[batch] = logvar
+            self._known[batch] = True
+            self.count += len(batch)
         self.encoded(needed, needed)
 
     def _encode_batch(self, keys):
@@ -301,10 +283,3 @@ def _checked_array(returned, name, batch_size, place):
     if len(codes) != batch_size:
         raise ValueError(f"{name} must have one row per image, got {codes.shape} for {batch_size} images")
     return codes
-
-
-def _enlarged(array, rows, columns):
-    larger = np.empty((rows, columns))
-    if array.size:
-        larger[: len(array)] = array
-    return larger
