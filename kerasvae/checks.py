@@ -44,6 +44,20 @@ def check_integer(
     return int(value)
 
 
+def check_integers(values: Any, name: str, least: int) -> tuple[int, ...]:
+    """The values as a tuple of `int`, unless they are no list of integers, each at least `least`.
+
+    Example:
+
+    >>> check_integers((4, 0), "factor_sizes", 1)
+    Traceback (most recent call last):
+    ValueError: factor_sizes[1] must be an integer, at least 1, got 0
+    """
+    if not isinstance(values, list | tuple | range | np.ndarray) or np.ndim(values) == 0:
+        raise ValueError(f"{name} must be a list of integers, each at least {least}, got {shown(values)}")
+    return tuple(check_integer(value, f"{name}[{place}]", least) for place, value in enumerate(values))
+
+
 def check_seed(value: Any, name: str = "seed", most: int = LARGEST_SEED) -> int:
     """The seed as `int`, unless it is none in 0..most."""
     return check_integer(value, name, 0, most)

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from kerasvae import checks
-from kerasvae.checks import check_choice, check_flag, check_integer, check_number, check_seed, check_shape, shown
+from kerasvae.checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_integers,
+    check_number,
+    check_seed,
+    check_shape,
+    shown,
+)
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
@@ -22,6 +31,7 @@ def test_numbers_stay_what_they_are(value):
 def test_other_things_that_pass():
     assert check_seed(2**32 - 1) == 2**32 - 1 and check_seed(7, most=7) == 7
     assert check_choice("sum", "reduction", ("mean", "sum")) == "sum"
+    assert check_integers([3, np.int8(4)], "sizes", 3) == check_integers(range(3, 5), "sizes", 3) == (3, 4)
     assert check_integer(None, "jobs", 1, optional=True) is None
     assert check_choice(None, "method", ("mean", "sum"), optional=True) is None
     assert check_flag(np.True_, "rgb") is True and check_flag(False, "rgb") is False
@@ -44,6 +54,9 @@ def test_other_things_that_pass():
         (lambda: check_seed(-1), "seed must be an integer in 0..4294967295, got -1"),
         (lambda: check_integer(0, "jobs", 1, optional=True), "jobs must be None or an integer, at least 1, got 0"),
         (lambda: check_choice(0, "to", ("x",), optional=True), 'to must be None or "x", got 0'),
+        (lambda: check_integers(3, "sizes", 1), "sizes must be a list of integers, each at least 1, got 3"),
+        (lambda: check_integers("34", "sizes", 1), "sizes must be a list of integers, each at least 1, got '34'"),
+        (lambda: check_integers((3, True), "sizes", 1), "sizes[1] must be an integer, at least 1, got True"),
         (lambda: check_number(True, "rate"), "rate must be a finite number, got True"),
         (lambda: check_number("1", "rate", above=0), "rate must be a finite number, above 0, got '1'"),
         (lambda: check_number(0, "rate", above=0), "rate must be a finite number, above 0, got 0"),

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kerasvae.checks import check_choice, check_integer, check_seed
+from kerasvae.checks import check_choice, check_integer, check_integers, check_seed
 from kerasvae.metrics.boosted_trees import BoostedTrees
 from kerasvae.metrics.bootstrap import in_threads
 from kerasvae.metrics.checks import train_and_test
@@ -128,21 +128,15 @@ def downstream(
 
 
 def _checked_sizes(sizes, efficiency):
-    sizes = _integers(sizes, "sizes")
+    sizes = check_integers(sizes, "sizes", 1)
     if not sizes or any(following <= size for size, following in pairwise(sizes)):
         raise ValueError(f"sizes must be ascending and hold at least one, got {sizes}")
     if efficiency is None:
         return sizes, (100 if 100 in sizes else sizes[0], sizes[-1])
-    efficiency = _integers(efficiency, "efficiency")
+    efficiency = check_integers(efficiency, "efficiency", 1)
     if len(efficiency) != 2 or not set(efficiency) <= set(sizes):
         raise ValueError(f"efficiency must be two of the sizes {sizes}, got {efficiency}")
     return sizes, efficiency
-
-
-def _integers(values, name):
-    if isinstance(values, str) or not np.iterable(values):
-        raise TypeError(f"{name} must be a sequence of integers, got {values!r}")
-    return tuple(check_integer(value, f"{name}[{place}]", 1) for place, value in enumerate(values))
 
 
 def _ratio(small, large):

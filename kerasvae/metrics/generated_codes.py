@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kerasvae.checks import check_integer
+from kerasvae.checks import check_integers
 from kerasvae.metrics.checks import check_codes, check_lengths, check_range
 
 ROWS = 2**14  # factor vectors in one call; bounds memory
@@ -50,9 +50,7 @@ def check_generator(
 
 def check_sizes(factor_sizes: Sequence[int]) -> tuple[int, ...]:
     """Number of values of each factor as tuple of int; errors as for `check_generator`."""
-    if isinstance(factor_sizes, str) or not np.iterable(factor_sizes):
-        raise TypeError(f"factor_sizes must be a sequence of integers, got {factor_sizes!r}")
-    sizes = tuple(check_integer(size, f"factor_sizes[{factor}]", 1) for factor, size in enumerate(factor_sizes))
+    sizes = check_integers(factor_sizes, "factor_sizes", 1)
     if not any(size > 1 for size in sizes):
         raise ValueError(f"factor_sizes must hold a factor of more than one value, got {sizes}")
     return sizes

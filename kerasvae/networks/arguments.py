@@ -28,13 +28,6 @@ def check_image_shape(image_shape, *, least: int = 1) -> tuple[int, int, int]:
     return tuple(int(size) for size in shape)
 
 
-def check_hidden(hidden) -> tuple[int, ...]:
-    """Widths of hidden layers as ints; ValueError for what are none."""
-    if not isinstance(hidden, list | tuple | np.ndarray):
-        raise ValueError(f"hidden must be a list of integers, one for each layer, got {shown(hidden)}")
-    return tuple(check_integer(width, f"hidden[{number}]", 1) for number, width in enumerate(hidden))
-
-
 def check_activation(activation):
     """The activation; ValueError for what Keras does not know."""
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from kerasvae.checks import check_integer
-from kerasvae.networks.arguments import check_hidden, check_name, glorot_normal
+from kerasvae.checks import check_integer, check_integers
+from kerasvae.networks.arguments import check_name, glorot_normal
 
 
 def mlp_discriminator(
@@ -34,7 +34,7 @@ def mlp_discriminator(
     weights = glorot_normal(seed)
     z = layers.Input((latents,), name="latents")
     x = z
-    for number, width in enumerate(check_hidden(hidden), start=1):
+    for number, width in enumerate(check_integers(hidden, "hidden", 1), start=1):
         x = layers.Dense(width, kernel_initializer=weights(), name=f"{name}_dense_{number}")(x)
         x = layers.LeakyReLU(negative_slope=0.2, name=f"{name}_leaky_{number}")(x)
     logits = layers.Dense(2, kernel_initializer=weights(), dtype="float32", name=f"{name}_logits")(x)

@@ -7,10 +7,9 @@ import math
 import keras
 from keras import layers
 
-from kerasvae.checks import check_integer
+from kerasvae.checks import check_integer, check_integers
 from kerasvae.networks.arguments import (
     check_activation,
-    check_hidden,
     check_image_shape,
     check_name,
     glorot_normal,
@@ -92,6 +91,6 @@ def mlp_decoder(
 def dense_stack(x, hidden, activation, weights, name):
     """One dense layer for each width in `hidden`, on top of `x`."""
     activation = check_activation(activation)
-    for number, width in enumerate(check_hidden(hidden), start=1):
+    for number, width in enumerate(check_integers(hidden, "hidden", 1), start=1):
         x = layers.Dense(width, activation=activation, kernel_initializer=weights(), name=f"{name}_dense_{number}")(x)
     return x

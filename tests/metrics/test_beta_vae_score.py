@@ -78,7 +78,7 @@ def test_same_seed_same_score():
     "encode, sizes, options, error, match",
     [
         ("mean", (4, 4), {}, TypeError, "encode_factors must be a function of factor values, got str"),
-        (lambda v: v, 4, {}, TypeError, "factor_sizes must be a sequence of integers, got 4"),
+        (lambda v: v, 4, {}, ValueError, "factor_sizes must be a list of integers, each at least 1, got 4"),
         (lambda v: v, (4, 0), {}, ValueError, r"factor_sizes\[1\] must be an integer, at least 1, got 0"),
         (lambda v: v, (4, 2.0), {}, ValueError, r"factor_sizes\[1\] must be an integer"),
         (lambda v: v, (1, 1), {}, ValueError, r"a factor of more than one value, got \(1, 1\)"),

@@ -107,7 +107,7 @@ def test_seed_and_jobs():
     [
         ({}, ValueError, r"sizes must be at most the 134 samples to learn from \(a third is held out\), got 10000"),
         ({"sizes": (10, 201), "test": TEST_PAIR}, ValueError, "at most the 200 samples to learn from, got 201"),
-        ({"sizes": 10}, TypeError, "sizes must be a sequence of integers, got 10"),
+        ({"sizes": 10}, ValueError, "sizes must be a list of integers, each at least 1, got 10"),
         ({"sizes": ()}, ValueError, "sizes must be ascending and hold at least one"),
         ({"sizes": (10, 10)}, ValueError, "sizes must be ascending"),
         ({"sizes": (0, 10)}, ValueError, r"sizes\[0\] must be an integer, at least 1"),

@@ -75,8 +75,8 @@ GENERATORS = [
     )
     for what, given, error, words in (
         ("codes", (CODES, (4, 4)), TypeError, ("encode_factors must be a function", "ndarray")),
-        ("swapped", ((4, 4), identity), TypeError, ("factor_sizes must be a sequence",)),
-        ("one number", (identity, 4), TypeError, ("factor_sizes must be a sequence of integers", "4")),
+        ("swapped", ((4, 4), identity), ValueError, ("factor_sizes must be a list of integers",)),
+        ("one number", (identity, 4), ValueError, ("factor_sizes must be a list of integers", "4")),
         ("constant", (identity, (1, 1)), ValueError, ("factor_sizes", "more than one value", "(1, 1)")),
         ("nan", (lambda f: f * np.nan, (4, 4)), ValueError, ("codes that encode_factors returns", "finite")),
         ("vector", (lambda f: f[:, 0], (4, 4)), ValueError, ("codes that encode_factors returns", "shape")),
