@@ -19,6 +19,11 @@ from kerasvae.metrics.generated_codes import (
 from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
 
 STREAM = 0x676C6F62  # random numbers of the batches of images that share no factor
+# What is compared: names of two distances each.
+OF_CODES = {"ground_latent_l1": ("ground", "latent_l1"), "ground_latent_l2": ("ground", "latent_l2")}
+OF_BOTH = {"latent_data_l1": ("latent_l1", "data"), "latent_data_l2": ("latent_l2", "data")}
+OF_IMAGES = {"ground_data": ("ground", "data")}
+KINDS = ("rcorr", "lcorr", "rsame")
 
 
 @ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True)
@@ -90,8 +95,10 @@ def distance_correlations(
         active = tuple(factor for factor, size in enumerate(sizes) if size > 1)
     else:
         encode, sizes, active = check_generator(encode_factors, factor_sizes)
-    names = _names(encode is not None, observations is not None)
-    headline = "rcorr_ground_data" if encode is None else "rcorr_ground_latent_l2"
+    if encode is None:
+        pairs, headline = OF_IMAGES, "ground_data"
+    else:
+        pairs, headline = OF_CODES | (OF_BOTH | OF_IMAGES if observations else {}), "ground_latent_l2"
 
     along = []
     for factor in active:
@@ -105,37 +112,29 @@ def distance_correlations(
     )
     apart = _distances(encode, observations, batches, triples, rng, range(len(sizes)))
 
-    compared = [_all_compared(distances, names, resolution) for distances in along]
-    per_factor = {name: np.array([numbers[name] for numbers in compared]) for name in names}
+    compared = [_compared(distances, pairs, resolution) for distances in along]
+    per_factor = {name: np.array([numbers[name] for numbers in compared]) for name in compared[0]}
     factor_scores = {name: float(geometric_mean(values)) for name, values in per_factor.items()}
+    value = factor_scores[f"rcorr_{headline}"]
     interval = None
     if bootstrap:
-        headline_kinds = ("ground", "data" if encode is None else "latent_l2")
-        replicates = []
-        for rng in replicate_generators(seed, bootstrap):
+
+        def of_resample(rng):
             rows = [rng.integers(repeats, size=repeats) for _ in along]
-            resampled = (
-                {kind: distances[kind][:, some] for kind in headline_kinds}
-                for distances, some in zip(along, rows, strict=True)
-            )
-            replicates.append(
-                geometric_mean([_all_compared(each, [headline], resolution)[headline] for each in resampled])
-            )
-        interval = bootstrap_interval(factor_scores[headline], replicates)
+            ranked = [
+                _compared({name: each[name][:, some] for name in pairs[headline]}, {"": pairs[headline]}, resolution)
+                for each, some in zip(along, rows, strict=True)
+            ]
+            return geometric_mean([numbers["rcorr_"] for numbers in ranked])
+
+        interval = bootstrap_interval(value, [of_resample(rng) for rng in replicate_generators(seed, bootstrap)])
     parts = {
         "factor": factor_scores,
-        "global": _all_compared(apart, names, resolution),
+        "global": _compared(apart, pairs, resolution),
         "per_factor": per_factor,
         "factors": active,
     }
-    return Score("distance_correlations", factor_scores[headline], parts, interval=interval)
-
-
-def _names(with_codes, with_images):
-    pairs = [f"ground_latent_{norm}" for norm in ("l1", "l2") if with_codes]
-    pairs += [f"latent_data_{norm}" for norm in ("l1", "l2") if with_codes and with_images]
-    pairs += ["ground_data"] * with_images
-    return [f"{kind}_{pair}" for kind in ("rcorr", "lcorr", "rsame") for pair in pairs]
+    return Score("distance_correlations", value, parts, interval=interval)
 
 
 def _distances(encode, observations, groups, triples, rng, columns):
@@ -192,23 +191,22 @@ def _image_distances(observations, factors, anchor, others):
     return (distances / images.shape[1])[inverse].reshape(asked.shape)
 
 
-def _all_compared(distances, names, resolution):
-    """Of each name, kind_first_second with the norm last where one is of codes, the number."""
+def _compared(distances, pairs, resolution):
+    """Of each kind and pair, as `KIND_PAIR`, the number."""
     from scipy.stats import rankdata
 
-    rounded = {kind: _rounded(each, resolution) for kind, each in distances.items()}
-    compared = {
-        "rcorr": (_correlation, {kind: rankdata(each) for kind, each in rounded.items()}),
-        "lcorr": (_correlation, {kind: each.ravel() for kind, each in distances.items()}),
-        "rsame": (_agreement, {kind: np.sign(each[0] - each[1]) for kind, each in rounded.items()}),
+    rounded = {name: _rounded(each, resolution) for name, each in distances.items()}
+    measures = {
+        "rcorr": {name: rankdata(each) for name, each in rounded.items()},
+        "lcorr": {name: each.ravel() for name, each in distances.items()},
+        "rsame": {name: np.sign(each[0] - each[1]) for name, each in rounded.items()},
     }
-    numbers = {}
-    for name in names:
-        kind, first, second, *norm = name.split("_")
-        function, measures = compared[kind]
-        first, second = ("_".join([each, *norm]) if each == "latent" else each for each in (first, second))
-        numbers[name] = function(measures[first], measures[second])
-    return numbers
+    functions = {"rcorr": _correlation, "lcorr": _correlation, "rsame": _agreement}
+    return {
+        f"{kind}_{pair}": functions[kind](measures[kind][first], measures[kind][second])
+        for kind in KINDS
+        for pair, (first, second) in pairs.items()
+    }
 
 
 def _agreement(first, second):
