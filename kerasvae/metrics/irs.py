@@ -9,7 +9,8 @@ from kerasvae.metrics.mutual_information import discretize
 from kerasvae.metrics.score import Score, ScoreInfo
 
 
-@ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True)
+# A code is no farther from the mean of some than the range of all, which is up to twice the largest distance.
+@ScoreInfo(bounds=(-1.0, 1.0), higher_is_better=True)
 def irs(codes: ArrayLike, factors: ArrayLike, *, bins: int = 20, quantile: float = 0.99) -> Score:
     """Interventional robustness: how still every latent keeps while one factor is held and the others change.
 
@@ -17,7 +18,7 @@ def irs(codes: ArrayLike, factors: ArrayLike, *, bins: int = 20, quantile: float
     share a value of the factor, averaged over the values) / (the largest distance from its mean of all). A
     latent's robustness is the largest over the factors, and the score their mean, weighted with that largest
     distance; it does depend on the latents' scales. 1 where every latent is a function of one factor of at most
-    `bins` values. An unbalanced or noisy code can fall below 0.
+    `bins` values. An unbalanced or noisy code can fall below 0, down to -1.
 
     Args:
         codes: finite real numbers within float32's range, (samples, latents). Constant latents are dropped;

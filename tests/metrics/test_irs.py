@@ -78,3 +78,14 @@ def test_quantile():
 def test_refuses(quantile):
     with pytest.raises(ValueError, match="quantile must be a finite number, above 0 and at most 1"):
         irs(GRID.astype(float), GRID, quantile=quantile)
+
+
+def test_a_code_may_do_worse_than_nothing_but_not_below_its_bound():
+    scores = []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        factors = rng.integers(0, 2, (8, 1))
+        factors[:2] = [[0], [1]]
+        scores.append(float(irs(rng.normal(size=(8, 1)) ** 3, factors)))
+    low, high = irs.info.bounds
+    assert low <= min(scores) < 0 < max(scores) <= high

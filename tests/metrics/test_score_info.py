@@ -110,13 +110,11 @@ def test_intervals_stay_within_the_range_of_their_score(monkeypatch):
 
         scores = {name: QUICK.get(name, {}) for name in SCORES}
         found = evaluate(encode, Grid(), scores, train=30, test=20, preset="fast", bootstrap=6)
-        unbounded = ("mmig", "gaussian_total_correlation", "gaussian_wasserstein", "mutual_information_score")
         for name, score in found.items():
             if score.interval is not None:
-                low, high = score.interval
-                assert 0 <= low <= float(score) <= high, name
-                assert high <= 1 or name in unbounded, name
-    assert set(free) == {(0.0, 1.0), (0.0, np.inf)}
+                (low, high), (least, most) = score.interval, SCORES[name].info.bounds
+                assert least <= low <= float(score) <= high <= most, name
+    assert set(free) == {(0.0, 1.0), (0.0, np.inf), (-1.0, 1.0)}
     assert any(low < 0 or high > 1 for low, high in free[0.0, 1.0])
 
 
