@@ -11,7 +11,7 @@ import numbers
 import keras
 from keras import ops
 
-from kerasvae.checks import check_choice, check_number, is_number
+from kerasvae.checks import check_choice, check_integer, check_number, is_integer, is_number
 
 ESTIMATORS = ("mws", "mss", "mss_legacy")
 
@@ -176,8 +176,7 @@ def _check_dataset_size(size, batch):
     if batch is not None and batch < 2:
         raise ValueError(f"z must hold a batch of at least 2, got {batch}")
     if isinstance(size, numbers.Number):
-        if not _is_size(size):
-            raise ValueError(f"dataset_size must be an integer, at least 1, got {size!r}")
+        check_integer(size, "dataset_size", 1)
         if batch is not None and size < batch:
             raise ValueError(f"dataset_size must be at least the size of the batch, {batch}, got {size!r}")
 
@@ -368,13 +367,8 @@ def convert_beta(beta: float, image_shape: tuple[int, int, int], latents: int, t
     check_choice(to, "to", ("sum", "mean"))
     check_number(beta, "beta", least=0)
     shape = tuple(image_shape) if isinstance(image_shape, tuple | list) else ()
-    if len(shape) != 3 or not all(_is_size(size) for size in shape):
+    if len(shape) != 3 or not all(is_integer(size) and size >= 1 for size in shape):
         raise ValueError(f"image_shape must be (height, width, channels), each at least 1, got {image_shape!r}")
-    if not _is_size(latents):
-        raise ValueError(f"latents must be an integer, at least 1, got {latents!r}")
+    check_integer(latents, "latents", 1)
     factor = math.prod(shape) / latents
     return float(beta * factor if to == "sum" else beta / factor)
-
-
-def _is_size(value) -> bool:
-    return is_number(value) and value >= 1 and value == value // 1

@@ -14,7 +14,7 @@ import keras
 
 from kerasvae import files, locks
 from kerasvae.callbacks import Checkpoint, HistoryFile
-from kerasvae.checks import check_integer, shown
+from kerasvae.checks import check_flag, check_integer, shown
 from kerasvae.models import VAE, load
 from kerasvae.models.executions import Executions
 
@@ -266,8 +266,7 @@ def _check_arguments(
         raise NotADirectoryError(f"folder: {str(folder)!r} is a file; name a folder")
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f'verbose must be "auto", 0, 1 or 2, got {verbose!r}')
-    if not isinstance(resume, bool):
-        raise TypeError(f"resume must be True or False, got {resume!r}")
+    check_flag(resume, "resume")
     return math.ceil(steps / 20) if steps_per_epoch is None else steps_per_epoch
 
 

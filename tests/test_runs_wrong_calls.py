@@ -115,7 +115,7 @@ NEW = ("--objective", "betavae", "--steps", "2", "--out", "run")
     WrongCall(
         "settings NaN", lambda: train(settings={"beta": float("nan")}), ValueError, ("settings must be", "JSON", "nan")
     ),
-    WrongCall("resume as text", lambda: train(resume="yes"), TypeError, ("resume must be True or False", "'yes'")),
+    WrongCall("resume as text", lambda: train(resume="yes"), ValueError, ("resume must be True or False", "'yes'")),
     WrongCall("no folder", lambda: train(folder=None), TypeError, ("folder must be the path of a folder", "None")),
     WrongCall(
         "verbose as text", lambda: train(verbose="loud"), ValueError, ('verbose must be "auto", 0, 1 or 2', "'loud'")

@@ -11,7 +11,6 @@ from kerasvae.analysis.blur_scan import BlurCell
 from kerasvae.analysis.loss_distances import PerceivedDistances, left_out, left_out_note, measured_rows
 from kerasvae.analysis.measuring import (
     check_data,
-    check_flags,
     check_folder,
     check_loss,
     check_name,
@@ -20,7 +19,7 @@ from kerasvae.analysis.measuring import (
 )
 from kerasvae.analysis.order import all_constant, is_constant, linearity, spearman, spread_within_traversals
 from kerasvae.analysis.pairs import factor_pairs, random_pairs, varying_factors
-from kerasvae.checks import check_integer, check_number, check_seed
+from kerasvae.checks import check_flag, check_integer, check_number, check_seed
 from kerasvae.losses import BoxBlurMSE
 
 
@@ -210,7 +209,8 @@ def audit(
     pairs, seed = check_integer(pairs, "pairs", 2), check_seed(seed)
     scan_pairs = min(check_integer(scan_pairs, "scan_pairs", 2), pairs)
     batch_size = check_integer(batch_size, "batch_size", 1)
-    check_flags(shared_draws=shared_draws, progress=progress)
+    check_flag(shared_draws, "shared_draws")
+    check_flag(progress, "progress")
     check_name(name)
     check_number(threshold, "threshold", least=0)
     radii, weights = blur_scan.scanned(data, loss, radii, weights)

@@ -14,7 +14,6 @@ from kerasvae.analysis import figures, tables
 from kerasvae.analysis.measuring import (
     centred_deviation,
     check_data,
-    check_flags,
     check_folder,
     check_loss,
     check_name,
@@ -32,7 +31,7 @@ from kerasvae.analysis.pairs import (
     varying_factors,
 )
 from kerasvae.analysis.published import published_distances
-from kerasvae.checks import check_choice, check_integer, check_seed
+from kerasvae.checks import check_choice, check_flag, check_integer, check_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +231,8 @@ def perceived_distances(
     check_loss(loss)
     pairs, seed = check_integer(pairs, "pairs", 1), check_seed(seed)
     batch_size = check_integer(batch_size, "batch_size", 1)
-    check_flags(shared_draws=shared_draws, progress=progress)
+    check_flag(shared_draws, "shared_draws")
+    check_flag(progress, "progress")
     check_name(name)
     check_choice(protocol, "protocol", ("independent", "authors"))
     if protocol == "authors":

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from kerasvae.analysis.pairs import Pairs
-from kerasvae.checks import check_integer
+from kerasvae.checks import check_flag, check_integer
 from kerasvae.losses import BoxBlurMSE
 
 
@@ -82,20 +82,13 @@ def pair_distances(data, loss, first, second, *, batch_size: int = 256, progress
     check_data(data)
     check_loss(loss)
     batch_size = check_integer(batch_size, "batch_size", 1)
-    check_flags(progress=progress)
+    check_flag(progress, "progress")
     first, second = _indices(data, "first", first), _indices(data, "second", second)
     if first.shape != second.shape:
         raise ValueError(f"first and second must hold as many indices, got {len(first)} and {len(second)}")
     pairs = Pairs(np.stack([first, second], axis=1))
     with progress_bar("distances", len(first), progress) as advance:
         return measure(data, [loss], pairs, batch_size, advance)[0]
-
-
-def check_flags(**values) -> None:
-    """ValueError unless each is True or False: {argument: value}."""
-    for argument, value in values.items():
-        if not isinstance(value, bool):
-            raise ValueError(f"{argument} must be True or False, got {value!r}")
 
 
 def check_name(name) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kerasvae import files
-from kerasvae.checks import check_integer
+from kerasvae.checks import check_flag, check_integer
 from kerasvae.datasets import FromArrays
 from kerasvae.datasets.ground_truth import GroundTruthData
 from kerasvae.export import model_card
@@ -42,7 +42,6 @@ from kerasvae.export.diagnosis import diagnosing
 from kerasvae.export.encoder_export import (
     check_model,
     check_tolerance,
-    check_truth,
     checked_path,
     checked_test_images,
     description_of_test,
@@ -136,7 +135,7 @@ def bundle(
     formats = _check_arguments(model, formats, description, samples, seed)
     check_tolerance(tolerance)
     for argument, value in (("overwrite", overwrite), ("progress", progress)):
-        check_truth(argument, value)
+        check_flag(value, argument)
     scores = _checked_scores(scores)
     data = _checked_data(model, data)
     indices = None if data is None else _sample(len(data), samples, seed)

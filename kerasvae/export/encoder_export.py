@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasvae import files, locks
-from kerasvae.checks import check_choice, check_number
+from kerasvae.checks import check_choice, check_flag, check_number
 from kerasvae.export.artefacts import (
     RUNNERS,
     SUFFIXES,
@@ -87,7 +87,7 @@ def encoder(
     _check_suffix(path, format)
     check_choice(input_dtype, "input_dtype", ("uint8", "float32"))
     check_tolerance(tolerance)
-    check_truth("overwrite", overwrite)
+    check_flag(overwrite, "overwrite")
     check_can_write("format", format)
     _check_place(path, overwrite)
     images = checked_test_images(model, images)
@@ -212,12 +212,6 @@ def encoded(array) -> dict:
 def check_tolerance(tolerance) -> None:
     """ValueError unless it is a number above 0 and at most `LARGEST_TOLERANCE`."""
     check_number(tolerance, "tolerance", above=0, most=LARGEST_TOLERANCE)
-
-
-def check_truth(argument: str, value) -> None:
-    """ValueError naming `argument` unless it is True or False."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{argument} must be True or False, got {value!r}")
 
 
 def checked_path(path) -> Path:
