@@ -22,12 +22,8 @@ def check_generator(
         factor_sizes: number of values of each factor, at least 1, (F,).
 
     Returns:
-        the function with its results checked and as float64; the sizes, tuple of int; the indices of the
-        factors of more than one value, tuple of int.
-
-    Raises:
-        TypeError: `encode_factors` is no function, or a size no integer. ValueError: no size above 1, or one
-        below 1. The function itself raises both for codes that are no such thing.
+        the function, which now checks its results and returns float64; the sizes; the indices of the factors of more
+        than one value.
     """
     sizes = check_sizes(factor_sizes)
     if not callable(encode_factors):
@@ -49,7 +45,7 @@ def check_generator(
 
 
 def check_sizes(factor_sizes: Sequence[int]) -> tuple[int, ...]:
-    """Number of values of each factor as tuple of int; errors as for `check_generator`."""
+    """Number of values of each factor, of which one must be above 1."""
     sizes = check_integers(factor_sizes, "factor_sizes", 1)
     if not any(size > 1 for size in sizes):
         raise ValueError(f"factor_sizes must hold a factor of more than one value, got {sizes}")

@@ -218,9 +218,6 @@ def posterior_function(encode: Any) -> tuple[Callable, bool]:
     """The function of images that `encode` stands for, and whether it applies pixel constants of its own.
 
     A model may have been trained on images standardised otherwise than by the data set's constants.
-
-    Raises:
-        TypeError: neither a function nor an object with a method `encode`.
     """
     if not isinstance(encode, str | bytes) and callable(getattr(encode, "encode", None)):
         encode = encode.encode
