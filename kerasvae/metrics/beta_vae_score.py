@@ -1,20 +1,19 @@
 """BetaVAE score."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, bootstrap_rows, check_bootstrap
 from kerasvae.metrics.generated_codes import check_generator, chunks, draw_factors
 from kerasvae.metrics.logistic_regression import ScaledLogisticRegression
-from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
+from kerasvae.metrics.score import CHOSEN_FACTORS, EncodeFactors, Score, ScoreInfo
 
 
 @ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True, fast={"train": 700, "test": 350})
 def beta_vae_score(
-    encode_factors: Callable[[np.ndarray], ArrayLike],
+    encode_factors: EncodeFactors,
     factor_sizes: Sequence[int],
     *,
     train: int = 10_000,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_shape
+from kerasvae.metrics.score import Pair
 
 # Integers up to here are numbers of float64.
 EXACT = 2**53
@@ -126,9 +127,7 @@ def check_range(codes: np.ndarray, name: str = "codes") -> None:
         raise ValueError(f"{name} must be within float32's range, got an absolute value of {most:.3g}")
 
 
-def check_test(
-    test: tuple[ArrayLike, ArrayLike], codes: np.ndarray, factors: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def check_test(test: Pair, codes: np.ndarray, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The pair that predictors are tested on, with as many latents and factors as the codes and factors trained on."""
     if not isinstance(test, tuple | list) or len(test) != 2:
         raise TypeError(f"test must be a pair (codes, factors) or None, got {type(test).__name__}")
@@ -141,7 +140,7 @@ def check_test(
 
 
 def train_and_test(
-    codes: ArrayLike, factors: ArrayLike, test: tuple[ArrayLike, ArrayLike] | None, seed: int
+    codes: ArrayLike, factors: ArrayLike, test: Pair | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[int, ...]]:
     """Codes and factors to train on, codes and factors to test on, and the factors active in what is trained on.
 

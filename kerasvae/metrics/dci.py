@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.boosted_trees import BoostedTrees
 from kerasvae.metrics.checks import check_matrix, train_and_test
-from kerasvae.metrics.score import Score, ScoreInfo
+from kerasvae.metrics.score import Pair, Score, ScoreInfo
 
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True, predicts=True, fast={"train": 1000, "test": 500})
@@ -17,7 +17,7 @@ def dci(
     codes: ArrayLike,
     factors: ArrayLike,
     *,
-    test: tuple[ArrayLike, ArrayLike] | None = None,
+    test: Pair | None = None,
     seed: int = 1,
     stages: int = 100,
     learning_rate: float = 0.1,

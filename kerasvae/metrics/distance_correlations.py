@@ -1,9 +1,8 @@
 """Correlations of distances between codes with those between factors and between images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
@@ -16,7 +15,7 @@ from kerasvae.metrics.generated_codes import (
     geometric_mean,
     traversals,
 )
-from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
+from kerasvae.metrics.score import CHOSEN_FACTORS, EncodeFactors, Score, ScoreInfo
 
 STREAM = 0x676C6F62  # random numbers of the batches of images that share no factor
 # What is compared: names of two distances each.
@@ -28,10 +27,10 @@ KINDS = ("rcorr", "lcorr", "rsame")
 
 @ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True)
 def distance_correlations(
-    encode_factors: Callable[[np.ndarray], ArrayLike] | None,
+    encode_factors: EncodeFactors | None,
     factor_sizes: Sequence[int],
     *,
-    observations: Callable[[np.ndarray], ArrayLike] | None = None,
+    observations: EncodeFactors | None = None,
     repeats: int = 1024,
     triples: int = 64,
     batch_size: int = 32,

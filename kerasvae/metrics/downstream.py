@@ -11,7 +11,7 @@ from kerasvae.metrics.boosted_trees import BoostedTrees
 from kerasvae.metrics.bootstrap import in_threads
 from kerasvae.metrics.checks import train_and_test
 from kerasvae.metrics.logistic_regression import ScaledLogisticRegression
-from kerasvae.metrics.score import Score
+from kerasvae.metrics.score import Pair, Score
 
 PREDICTORS = ("logistic_regression", "boosted_trees")
 STRENGTHS = np.logspace(-4, 4, 10)  # C of the logistic regression, tried by cross-validation
@@ -24,7 +24,7 @@ def downstream(
     sizes: Sequence[int] = (10, 100, 1000, 10_000),
     *,
     predictors: Sequence[str] = PREDICTORS,
-    test: tuple[ArrayLike, ArrayLike] | None = None,
+    test: Pair | None = None,
     efficiency: tuple[int, int] | None = None,
     stages: int = 100,
     seed: int = 1,

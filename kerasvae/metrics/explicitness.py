@@ -5,13 +5,11 @@ from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_seed
 from kerasvae.metrics.checks import train_and_test
-from kerasvae.metrics.score import Score, ScoreInfo
+from kerasvae.metrics.score import Pair, Score, ScoreInfo
 
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True, predicts=True)
-def explicitness(
-    codes: ArrayLike, factors: ArrayLike, *, test: tuple[ArrayLike, ArrayLike] | None = None, seed: int = 1
-) -> Score:
+def explicitness(codes: ArrayLike, factors: ArrayLike, *, test: Pair | None = None, seed: int = 1) -> Score:
     """Explicitness: how well a linear classifier tells every value of every factor from the rest.
 
     One multinomial logistic regression per factor on the standardised codes, C = 1; per value the area under

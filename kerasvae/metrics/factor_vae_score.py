@@ -1,14 +1,13 @@
 """FactorVAE score."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_number, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
 from kerasvae.metrics.generated_codes import check_generator, chunks, draw_factors, encoded
-from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
+from kerasvae.metrics.score import CHOSEN_FACTORS, EncodeFactors, Score, ScoreInfo
 
 
 @ScoreInfo(
@@ -18,7 +17,7 @@ from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
     fast={"train": 700, "test": 350, "variance_samples": 1000},
 )
 def factor_vae_score(
-    encode_factors: Callable[[np.ndarray], ArrayLike],
+    encode_factors: EncodeFactors,
     factor_sizes: Sequence[int],
     *,
     train: int = 10_000,

@@ -1,19 +1,18 @@
 """Flatness."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integer, check_seed
 from kerasvae.metrics.bootstrap import bootstrap_interval, check_bootstrap, replicate_generators
 from kerasvae.metrics.generated_codes import check_generator, encoded, traversals
-from kerasvae.metrics.score import CHOSEN_FACTORS, Score, ScoreInfo
+from kerasvae.metrics.score import CHOSEN_FACTORS, EncodeFactors, Score, ScoreInfo
 
 
 @ScoreInfo(needs=CHOSEN_FACTORS, bounds=(0.0, 1.0), higher_is_better=True)
 def flatness(
-    encode_factors: Callable[[np.ndarray], ArrayLike],
+    encode_factors: EncodeFactors,
     factor_sizes: Sequence[int],
     *,
     repeats: int = 1024,

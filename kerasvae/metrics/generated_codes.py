@@ -7,12 +7,13 @@ from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_integers
 from kerasvae.metrics.checks import check_codes, check_lengths, check_range
+from kerasvae.metrics.score import EncodeFactors
 
 ROWS = 2**14  # factor vectors in one call; bounds memory
 
 
 def check_generator(
-    encode_factors: Callable[[np.ndarray], ArrayLike], factor_sizes: Sequence[int]
+    encode_factors: EncodeFactors, factor_sizes: Sequence[int]
 ) -> tuple[Callable, tuple[int, ...], tuple[int, ...]]:
     """What the scores that choose their own factor values take, checked.
 

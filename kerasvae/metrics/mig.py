@@ -9,7 +9,7 @@ from kerasvae.checks import check_integer, check_shape
 from kerasvae.metrics.checks import check_lengths, check_matrix, check_sample, warnings_of_bins
 from kerasvae.metrics.mutual_information import entropy, mutual_information
 from kerasvae.metrics.posterior_information import posterior_information
-from kerasvae.metrics.score import Score, ScoreInfo
+from kerasvae.metrics.score import Pair, Score, ScoreInfo
 
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True)
@@ -18,7 +18,7 @@ def mig(
     factors: ArrayLike,
     *,
     bins: int = 20,
-    posterior: tuple[ArrayLike, ArrayLike] | None = None,
+    posterior: Pair | None = None,
     method: str | None = None,
     seed: int = 1,
 ) -> Score:

@@ -13,17 +13,12 @@ from kerasvae.metrics.checks import (
     check_sample,
     train_and_test,
 )
-from kerasvae.metrics.score import Score, ScoreInfo
+from kerasvae.metrics.score import Pair, Score, ScoreInfo
 
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True, predicts=lambda options: not options.get("continuous"))
 def sap(
-    codes: ArrayLike,
-    factors: ArrayLike,
-    *,
-    continuous: bool = False,
-    test: tuple[ArrayLike, ArrayLike] | None = None,
-    seed: int = 1,
+    codes: ArrayLike, factors: ArrayLike, *, continuous: bool = False, test: Pair | None = None, seed: int = 1
 ) -> Score:
     """Separated attribute predictability: how much better the best latent alone predicts a factor than the next.
 

@@ -9,8 +9,12 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasvae.checks import check_choice
+
+Pair = tuple[ArrayLike, ArrayLike]  # codes and factors, or means and log-variances
+EncodeFactors = Callable[[np.ndarray], ArrayLike]  # of factor values (n, F) their codes (n, D), or images (n, ...)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -23,7 +23,7 @@ from kerasvae.metrics.evaluate import (
 )
 from kerasvae.metrics.evaluation import Evaluation
 from kerasvae.metrics.material import Material
-from kerasvae.metrics.score import CHOSEN_FACTORS, MODELS, POSTERIORS
+from kerasvae.metrics.score import CHOSEN_FACTORS, MODELS, POSTERIORS, Pair
 
 REQUIRED, OPTIONAL = ("codes", "factors"), ("logvar", "test_codes", "test_factors")
 
@@ -33,7 +33,7 @@ def evaluate_codes(
     factors: ArrayLike,
     scores: str | Iterable | Mapping = "all",
     *,
-    test: tuple[ArrayLike, ArrayLike] | None = None,
+    test: Pair | None = None,
     logvar: ArrayLike | None = None,
     preset: str = "full",
     seed: int = 1,
