@@ -40,7 +40,7 @@ ALLOWED = {
         "archives batch_stream checks files losses math networks random_numbers schedules".split(),
         ["keras", "numpy"],
     ),
-    "metrics": (["archives", "checks", "files"], ["numpy", "scipy", "sklearn", "joblib", "rich", "threadpoolctl"]),
+    "metrics": (["archives", "checks", "files"], "joblib numba numpy rich scipy sklearn threadpoolctl".split()),
     # keras for PyDataset and for images made on the device
     "datasets": (
         ["archives", "batch_stream", "checks", "extras", "files", "image_files", "random_numbers"],

@@ -64,7 +64,7 @@ def dci(
     Raises:
         TypeError, ValueError: arrays of another type, shape or length, codes that are not finite or out of range, too
             few samples, all factors constant, or an option that is not allowed;
-            a factor of so many values that values x samples x latents exceed 2·10^8. A UserWarning comes before what
+            a factor of so many values that values x samples x latents exceed 10^9. A UserWarning comes before what
             takes minutes.
 
     Source: Eastwood & Williams 2018, "A Framework for the Quantitative Evaluation of Disentangled
@@ -116,9 +116,9 @@ def dci(
     return Score("dci", parts["disentanglement"], parts, warnings=warnings)
 
 
-# Of samples x latents x values: what all trees of a stage look at. Beyond the first a warning comes before the work,
-# some minutes of it; beyond the second the tables of a factor take some 4 GB.
-SLOW, MOST = 10**8, 2 * 10**8
+# Of samples x latents x values: what all trees of a stage look at. Beyond the first, 100 stages of depth 3 take some 3
+# minutes or more, and a warning comes before; beyond the second the table of a factor's bins takes 4 GB.
+SLOW, MOST = 10**8 * 3 // 2, 10**9
 
 
 def _check_work(values, size, stages, depth):
@@ -133,7 +133,7 @@ def _check_work(values, size, stages, depth):
             f"latents are {most * size:.2g}, more than {MOST:.0e}; leave the factor out, join values, or take at most "
             f"{MOST / (most * size):.0%} of the samples"
         )
-    if sum(values.values()) * size * stages * (2**depth - 1) / 700 <= SLOW:
+    if sum(values.values()) * size * stages * depth / 300 <= SLOW:
         return []
     warning = (
         f"dci takes long: it grows {stages} trees for each of {sum(values.values())} values of factors, {most} of them "

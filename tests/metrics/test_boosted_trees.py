@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingClassifier
 
-from kerasvae.metrics import BoostedTrees
+from kerasvae.metrics import BoostedTrees, boosted_trees
 
 RNG = np.random.default_rng(1)
 LABELS = RNG.integers(0, 4, 400)
@@ -34,6 +34,24 @@ def test_close_to_scikit_learn_with_fewer_cuts():
     ours = BoostedTrees(stages=30, bins=128).fit(codes, labels)
     np.testing.assert_allclose(share(ours.importance), theirs.feature_importances_, atol=0.02)
     assert ours.train_accuracy == pytest.approx(theirs.score(codes, labels), abs=0.02)
+
+
+def test_compiled_where_no_folder_can_keep_it(monkeypatch):
+    import numba
+
+    compile_ = numba.njit
+
+    def no_folder(**options):
+        if options.pop("cache", False):
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_(**options)
+
+    monkeypatch.setattr(numba, "njit", no_folder)
+    predict = boosted_trees._compiled.__wrapped__(boosted_trees._add_predictions)
+    trees = BoostedTrees(stages=3).fit(CODES, LABELS)
+    scores = np.repeat(trees.start[:, None], len(CODES), axis=1)
+    predict(CODES, *trees.trees, scores)
+    np.testing.assert_array_equal(trees.classes[scores.argmax(axis=0)], trees.predict(CODES))
 
 
 def test_equal_values_are_never_parted():
