@@ -1,5 +1,6 @@
 """Every snippet of the README runs, in order and in one namespace, at a size that tests can afford."""
 
+import functools
 import re
 import shlex
 from pathlib import Path
@@ -37,6 +38,9 @@ def small_evaluate(encode, data, scores, **arguments):
 
 def test_python_snippets(tmp_path, monkeypatch):
     pytest.importorskip("tensorflow")
+    if keras.config.backend() == "tensorflow":
+        # Tracing would cost more than a few steps do.
+        monkeypatch.setattr(kv.VAE, "compile", functools.partialmethod(kv.VAE.compile, run_eagerly=True))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(kv.metrics, "evaluate", small_evaluate)
     monkeypatch.setattr(kv.callbacks, "evaluate", small_evaluate_of_callbacks)

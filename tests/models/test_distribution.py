@@ -9,12 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from contract_objectives import OBJECTIVES
 
 import kerasvae as kv
-
-# Whose terms are statistics of a batch, or which have two optimizers; recipes/modes.py trains all.
-OTHERS = (kv.FactorVAE, kv.DIPVAE)
 
 pytestmark = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="tf.distribute is TensorFlow's")
 
@@ -64,19 +60,18 @@ def message(**arguments):
             return str(error)
 
 result = {}
-for objective in (kv.BetaVAE, kv.AdaGVAE):
-    for reduction in ("mean", "sum"):
-        one = train(objective, reduction, tf.device("CPU:0"))
-        two = train(objective, reduction, strategy.scope())
-        result[f"{objective.__name__} {reduction}"] = one, two
+for objective, reduction in ((kv.BetaVAE, "mean"), (kv.AdaGVAE, "sum")):
+    one = train(objective, reduction, tf.device("CPU:0"))
+    two = train(objective, reduction, strategy.scope())
+    result[objective.__name__] = one, two
 sys.path.insert(0, sys.argv[2])
 from contract_objectives import OBJECTIVES
 
-others = {str(each): each for each in OBJECTIVES if each.cls in (kv.FactorVAE, kv.DIPVAE)}
+others = {each.cls.__name__: each for each in OBJECTIVES if each.cls in (kv.FactorVAE, kv.DIPVAE)}
 for name, objective in others.items():
     with strategy.scope():
         model = objective.model()
-        model.compile(keras.optimizers.Adam(0.01))
+        model.compile(keras.optimizers.SGD(1e-3))
     data = tf.data.Dataset.from_tensor_slices(objective.data(40)).batch(8, drop_remainder=True)
     history = model.fit(data, epochs=2, verbose=0).history
     copies = [weight.value.values for weight in model.trainable_variables]
@@ -120,9 +115,8 @@ def result(tmp_path_factory):
 
 
 @pytest.mark.parametrize("objective", ["BetaVAE", "AdaGVAE"])
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_two_replicas_train_what_one_does(result, objective, reduction):
-    one, two = result[f"{objective} {reduction}"]
+def test_two_replicas_train_what_one_does(result, objective):
+    one, two = result[objective]
     assert one["steps"] == two["steps"] == [10, 10]
     assert set(one["history"]) == {
         "loss",
@@ -138,10 +132,10 @@ def test_two_replicas_train_what_one_does(result, objective, reduction):
     np.testing.assert_allclose(one["codes"], two["codes"], atol=1e-5)
 
 
-@pytest.mark.parametrize("objective", [each for each in OBJECTIVES if each.cls in OTHERS], ids=str)
+@pytest.mark.parametrize("objective", ["FactorVAE", "DIPVAE"])
 def test_other_objectives_train_on_two_replicas(result, objective):
     """Their terms are statistics of each replica's part of the batch, so one replica's numbers are others."""
-    got = result[str(objective)]
+    got = result[objective]
     assert got["steps"] == 10 and got["apart"] == 0.0
     assert all(np.isfinite(values).all() for values in got["history"].values())
     assert got["history"]["reconstruction_nats"][1] < got["history"]["reconstruction_nats"][0]

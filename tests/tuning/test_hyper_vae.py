@@ -23,7 +23,7 @@ DATA = OneSquare(grid_spacing=2, grid_size=4, square_size=4, image_size=16, num_
 NETWORKS = tuple(
     functools.partial(network, hidden=(8,)) for network in (kv.networks.mlp_encoder, kv.networks.mlp_decoder)
 )
-SMALL = {"networks": NETWORKS, "batch_size": 8, "steps_per_epoch": 3, "epochs": 2, "train": 32, "test": 16}
+SMALL = {"networks": NETWORKS, "batch_size": 8, "steps_per_epoch": 2, "epochs": 2, "train": 32, "test": 16}
 FAST = {**SMALL, "optimizer": lambda: keras.optimizers.SGD(0.05)}
 LOSSES = {"mse": kv.losses.MeanSquaredError(), "blur": kv.losses.BoxBlurMSE(radius=2, weight=25.0)}
 BOTH = {"ada": kv.AdaGVAE, "beta": kv.BetaVAE}
@@ -69,7 +69,7 @@ def test_the_best_model_has_the_best_score(tuner, options, trials, tmp_path):
     assert (model.latents, model.seed, model.knows_pixel_constants) == (3, 1, True)
     assert model.beta == pytest.approx(best["beta"])
     assert type(model) is BOTH[best["objective"]]
-    assert int(model.step) == 3 * best["epoch"]
+    assert int(model.step) == 2 * best["epoch"]
 
 
 def test_hyperband_lets_trials_go_on_from_their_weights(tmp_path):
@@ -84,13 +84,13 @@ def test_hyperband_lets_trials_go_on_from_their_weights(tmp_path):
     trial = next(each for each in trials.values() if each.hyperparameters.values["tuner/initial_epoch"])
     before, model = trials[trial.hyperparameters.values["tuner/trial_id"]], tuner.load_model(trial)
     # One epoch was done, one came on top.
-    assert [int(each.step) for each in (tuner.load_model(before), model)] == [3, 6]
+    assert [int(each.step) for each in (tuner.load_model(before), model)] == [2, 4]
     # A run of as many steps that was not interrupted comes to the same weights.
     values = {name: value for name, value in trial.hyperparameters.values.items() if not name.startswith("tuner/")}
     hp = kt.HyperParameters()
     hp.values.update(values)
     whole = hyper.build(hp)
-    whole.fit(kv.datasets.images(DATA, 8, steps=6, seed=1), verbose=0)
+    whole.fit(kv.datasets.images(DATA, 8, steps=4, seed=1), verbose=0)
     for a, b in zip(whole.weights, model.weights, strict=True):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b))
 
@@ -109,9 +109,9 @@ def test_udr_compares_models_that_differ_in_their_seed(tmp_path):
         encoder, decoder = (build(data.image_shape, 2, seed=2 * seed + i) for i, build in enumerate(NETWORKS))
         models.append(kv.BetaVAE(encoder, decoder, beta=0.01, seed=seed))
         models[-1].compile(FAST["optimizer"]())
-    for start in (0, 3):
+    for start in (0, 2):
         for model in models:
-            model.fit(kv.datasets.images(data, 8, steps=start + 3, seed=model.seed, start=start), verbose=0)
+            model.fit(kv.datasets.images(data, 8, steps=start + 2, seed=model.seed, start=start), verbose=0)
         codes, logvars = zip(*(model.encode(images, return_logvar=True) for model in models), strict=True)
         divergences = [
             0.5 * (mean**2 + np.exp(logvar) - 1 - logvar).mean(axis=0)
@@ -130,7 +130,7 @@ def test_udr_models_of_a_trial_that_goes_on_have_as_many_steps(monkeypatch):
     model = hyper.build(hp)
     model.step.assign(5)
     history = hyper.fit(hp, model, epochs=3, initial_epoch=2, verbose=0)
-    assert [int(each.step) for each in built] == [8, 8]
+    assert [int(each.step) for each in built] == [7, 7]
     assert [each.seed for each in built] == [1, 1 + SEED_DISTANCE]
     assert len(history.history["val_udr"]) == 1
 
@@ -233,7 +233,7 @@ def test_an_objective_that_is_not_logged_ends_the_search(tmp_path):
 def test_failures_and_errors_of_a_training():
     hyper = HyperVAE(DATA, kv.BetaVAE, betas=0.01, latents=2, score=[not_a_number], **FAST)
     hp = kt.HyperParameters()
-    with pytest.raises(kt.errors.FailedTrialError, match="val_not_a_number is nan after step 3"):
+    with pytest.raises(kt.errors.FailedTrialError, match="val_not_a_number is nan after step 2"):
         hyper.fit(hp, hyper.build(hp), verbose=0)
 
     def lost(*arguments, **options):

@@ -15,7 +15,7 @@ DATA = kv.datasets.XYSquares(grid_spacing=2, grid_size=4, square_size=4, image_s
 NETWORKS = tuple(
     functools.partial(network, hidden=(8,)) for network in (kv.networks.mlp_encoder, kv.networks.mlp_decoder)
 )
-SMALL = {"steps": 6, "networks": NETWORKS, "batch_size": 4, "scores": ["mig"], "train": 32, "test": 16}
+SMALL = {"steps": 4, "networks": NETWORKS, "batch_size": 4, "scores": ["mig"], "train": 32, "test": 16}
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_study_over_losses_and_objectives(tmp_path, eager):
     ]  # fmt: skip
     for row, result in zip(rows, results, strict=True):
         model = kv.runs.load_model(tmp_path / "rows" / row_name(row))
-        assert int(model.step) == 6
+        assert int(model.step) == 4
         assert (model.latents, model.beta, model.seed) == (row["latents"], row["beta"], row["seed"])
         assert 0 <= result["mig"] <= 1 and 0 <= result["active_latents"] <= row["latents"]
         score = kv.metrics.evaluate(model.encode, DATA, ["mig"], train=32, test=16)["mig"]
