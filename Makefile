@@ -10,7 +10,7 @@
 .DELETE_ON_ERROR:
 
 # A worker a processor; each takes about 1 GB.
-WORKERS = -n auto --maxprocesses 4
+WORKERS = -n auto --maxprocesses 4 --dist worksteal
 # What knows no backend is tested once: scores, results and serving are NumPy, figures ask a model for codes alone, and
 # searches call what the other tests cover.
 NO_BACKEND = metrics tuning serving plots report analysis/study analysis/test_audit.py analysis/test_recipes.py \

@@ -33,6 +33,8 @@ def small_evaluate(encode, data, scores, **arguments):
     options = {"dci": {"stages": 2}}
     scores = {each: options.get(each, {}) if isinstance(each, str) else each for each in scores}
     options = {name if isinstance(name, str) else name.__name__: what for name, what in scores.items()}
+    if "bootstrap" in arguments:
+        arguments["bootstrap"] = 2
     return evaluate(encode, data, options, train=40, test=20, **arguments)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from itertools import cycle, islice
 
@@ -64,6 +65,7 @@ def bar(axes, place, value, width, colour, text: str) -> None:
     axes.annotate(text, (place, max(value, 0)), (0, 2), textcoords="offset points", **style)
 
 
+@functools.lru_cache(maxsize=1024)  # a label is laid out several times
 def text_width(text: str, size: float) -> float:
     """Width in inches of a text of one line or more, at `size` points."""
     # Dollars would be typeset as formulas; a letter is about as wide.
