@@ -30,6 +30,7 @@ SIZES = (4, 3, 5)
 WEIGHTS = np.array([[1.0, 0.0, 0.2, 0.0], [0.3, 1.0, 0.0, 0.0], [0.0, 0.2, 0.7, 0.0]])
 ROWS = ["mig", "modularity", "irs", "sap", "sap continuous", "explicitness", "dci"]
 ALONE = ["gaussian_total_correlation", "gaussian_wasserstein", "mutual_information_score"]
+POSTERIORS = ["aam", "mmig"]
 CHOSEN = ["beta_vae_score", "factor_vae_score", "flatness", "linearity", "distance_correlations"]
 
 
@@ -48,9 +49,17 @@ def score_of(name):
     function = kv.metrics.SCORES[name.split()[0]]
     options = {"continuous": True} if "continuous" in name else {"stages": 10} if name == "dci" else {}
     tested = name in ("sap", "explicitness", "dci")
-    given = slice(None) if name in ROWS else slice(1)
+
+    def score(rows, test):
+        codes, *factors = rows
+        if name in ALONE:
+            factors = []
+        elif name in POSTERIORS:
+            factors.insert(0, np.full(codes.shape, 2 * np.log(0.5)))  # log-variances, those of the noise
+        return float(function(codes, *factors, **options, **({"test": test} if tested else {})))
+
     return (
-        lambda rows, test: float(function(*rows[given], **options, **({"test": test} if tested else {}))),
+        score,
         tested,
         function.info.bounds,
     )
@@ -89,7 +98,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for option, default in (("samples", 250), ("trials", 200), ("resamples", 100), ("seed", 0)):
         parser.add_argument(f"--{option}", type=int, default=default)
-    parser.add_argument("--scores", nargs="*", default=[*ROWS, *ALONE, *CHOSEN])
+    parser.add_argument("--scores", nargs="*", default=[*ROWS, *ALONE, *POSTERIORS, *CHOSEN])
     options = vars(parser.parse_args())
     print(f"kerasvae {kv.__version__}: {options}")
     print(f"{'score':28}{'mean':>8}{'large':>8}{'covers mean':>13}{'covers large':>14}")
