@@ -16,7 +16,7 @@ def make(**options):
         pixel_mean=DATA.mean,
         pixel_std=DATA.std,
     )
-    model.compile(keras.optimizers.SGD(1e-4, momentum=0.9), **options)
+    model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), **options)
     return model
 
 
