@@ -80,12 +80,7 @@ def measure(name) -> float:
         images = images if layout == "channels_last" else images.transpose(0, 3, 1, 2)
         dataset = tf.data.Dataset.from_tensors((images, images))
     else:
-        model = kv.BetaVAE(
-            kv.networks.conv_encoder(data.image_shape, latents=9, seed=1),
-            kv.networks.conv_decoder(data.image_shape, latents=9, seed=2),
-            beta=0.001,
-            seed=1,
-        )
+        model = kv.BetaVAE.for_data(data, beta=0.001, seed=1)
         model.compile(jit_compile=setting.get("jit_compile", "auto"), steps_per_execution=together)
         dataset = tf.data.Dataset.from_tensors(images)
     options = {"verbose": 0, "steps_per_epoch": together * arguments.steps}

@@ -53,12 +53,7 @@ def seconds_a_batch(pipeline):
 
 
 def model_of(objective, data):
-    model = objective(
-        kv.networks.conv_encoder(data.image_shape, latents=9, seed=1),
-        kv.networks.conv_decoder(data.image_shape, latents=9, seed=2),
-        kv.losses.MeanSquaredError(),
-        seed=0,
-    )
+    model = objective.for_data(data, seed=0)
     model.compile()
     return model
 

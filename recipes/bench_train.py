@@ -33,12 +33,7 @@ cases = {
 
 
 def prepare(objective, loss, pipeline):
-    model = objective(
-        kv.networks.conv_encoder(data.image_shape, latents=9, seed=1),
-        kv.networks.conv_decoder(data.image_shape, latents=9, seed=2),
-        loss,
-        seed=0,
-    )
+    model = objective.for_data(data, reconstruction=loss, seed=0)
     model.compile()
     # On the device already: the bare loop moves no data.
     fixed = keras.tree.map_structure(keras.ops.convert_to_tensor, next(iter(pipeline(data, batch, steps=1))))

@@ -45,14 +45,9 @@ objectives = {
 
 
 def make(objective, options, kind):
-    networks = {"mlp": (kv.networks.mlp_encoder, kv.networks.mlp_decoder)}
-    networks["conv"] = (kv.networks.conv_encoder, kv.networks.conv_decoder)
-    encoder, decoder = (
-        build(data.image_shape, LATENTS, seed=SEED + place) for place, build in enumerate(networks[kind])
-    )
     if kind == "conv":  # the default discriminator, six layers of 1000
         options = {name: value for name, value in options.items() if name != "discriminator"}
-    model = objective(encoder, decoder, loss, seed=SEED, **options)
+    model = objective.for_data(data, LATENTS, kind, reconstruction=loss, seed=SEED, **options)
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([int(0.7 * STEPS), int(0.85 * STEPS)], [2e-3, 5e-4, 1e-4])
     model.compile(keras.optimizers.Adam(rate, epsilon=1e-8))
     return model

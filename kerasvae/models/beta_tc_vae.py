@@ -62,6 +62,10 @@ class BetaTCVAE(VAE):
         self.dataset_size, self.estimator = int(dataset_size), estimator
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
 
+    @classmethod
+    def arguments_of_data(cls, data):
+        return {"dataset_size": len(data)}
+
     def batch_limits(self):
         return 2, self.dataset_size
 

@@ -6,6 +6,22 @@ import warnings
 
 import keras
 
+from kerasvae.checks import alternatives, shown
+from kerasvae.networks import NETWORKS
+
+
+def network_functions(networks) -> tuple:
+    """The functions that make an encoder and a decoder, for a name of `kerasvae.networks.NETWORKS` or the two."""
+    functions = NETWORKS.get(networks) if isinstance(networks, str) else networks
+    two = isinstance(functions, list | tuple) and len(functions) == 2
+    if not two or any(not callable(each) or isinstance(each, keras.layers.Layer) for each in functions):
+        raise ValueError(
+            f"networks must be {alternatives(NETWORKS)}, or two functions that make an encoder and a decoder, as "
+            f"(mlp_encoder, mlp_decoder) of kerasvae.networks, each of (image_shape, latents, seed=...); got "
+            f"{shown(networks)}"
+        )
+    return tuple(functions)
+
 
 def check_networks(encoder, decoder) -> tuple[keras.Model, tuple[int, int, int], int]:
     """The encoder, the image shape and the number of latents; ValueError naming the network that does not fit.

@@ -10,14 +10,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasvae.checks import check_choice, check_integer
+from kerasvae.checks import check_choice, check_integer, shown
 from kerasvae.math import kl_standard_normal
 from kerasvae.models.coding import Coding
 from kerasvae.models.hyperparameter import hyperparameters
 from kerasvae.models.images import channel_constants, check_images, standardize
-from kerasvae.models.networks import check_networks, warn_of_unseeded_networks
+from kerasvae.models.networks import check_networks, network_functions, warn_of_unseeded_networks
 from kerasvae.models.noise import standard_normal
-from kerasvae.models.reconstruction import image_link, per_image_or_element, reconstruction_loss
+from kerasvae.models.reconstruction import image_link, per_image_or_element, reconstruction_loss, target_range
 from kerasvae.models.saving import Saving
 from kerasvae.models.train_step import TrainStep
 from kerasvae.models.training import Training
@@ -114,6 +114,60 @@ class VAE(Training, TrainStep, Coding, Saving, keras.Model):
         self.built = True
         self._warned = set()
         self.lacks_constants = False  # whether it was trained on floats, standardised by constants it does not know
+
+    @classmethod
+    def for_data(
+        cls, data, latents: int = 9, networks="conv", *, reconstruction=None, seed: int | None = None, **kwargs
+    ):
+        """A model for a data set: its networks made for its images, its channel constants known; not yet compiled.
+
+        Example:
+
+        ```python
+        data = kv.datasets.XYSquares()
+        model = kv.BetaVAE.for_data(data, latents=9, reconstruction=kv.losses.BoxBlurMSE(), beta=0.01, seed=1)
+        model.compile("adam")
+        model.fit(kv.datasets.images(data, batch_size=64, steps=1000))
+        ```
+
+        Args:
+            data: a data set of `kerasvae.datasets`, or any object with `image_shape` (height, width, channels) and the
+                channel constants `mean` and `std` of its images in 0..1. An array becomes one by `FromArrays`.
+            latents: number of latents, at least 1. Default 9, as in "Overlooked Implications".
+            networks: "conv" (default), "burgess" or "mlp" of `kerasvae.networks`, or two functions of your own that
+                return an encoder and a decoder, each of (image_shape, latents, seed=...).
+            reconstruction: as for the class. For a loss of images in 0..1, such as `BernoulliNLL`, the constants are 0
+                and 1: give such models pipelines with `standardize=False`.
+            seed: of networks, noise and the order of images, an integer, at least 0: the same seed gives the same
+                model. Default None draws one, which `model.seed` tells.
+            **kwargs: other arguments of the class, such as `beta`. Those that follow from the data, `pixel_mean`,
+                `pixel_std` and β-TCVAE's `dataset_size`, are worked out unless given.
+
+        Raises:
+            ValueError: when `data` is no data set, `networks` names none, or for a value not allowed.
+        """
+        shape, mean, std = (getattr(data, name, None) for name in ("image_shape", "mean", "std"))
+        if isinstance(data, type) or shape is None or mean is None or std is None:
+            raise ValueError(
+                "data must be a data set with image_shape, mean and std, such as kerasvae.datasets.XYSquares() or "
+                f"FromArrays(images), got {shown(data)}"
+            )
+        functions = network_functions(networks)
+        latents = check_integer(latents, "latents", 1)
+        seed = secrets.randbelow(2**31) if seed is None else check_integer(seed, "seed", 0)
+        reconstruction = reconstruction_loss(reconstruction)
+        if target_range(reconstruction)[0] >= 0:
+            mean, std = 0.0, 1.0
+        encoder, decoder = (
+            function(tuple(shape), latents, seed=2 * seed + number) for number, function in enumerate(functions)
+        )
+        known = {"pixel_mean": mean, "pixel_std": std, **cls.arguments_of_data(data)}
+        return cls(encoder, decoder, reconstruction, seed=seed, **{**known, **kwargs})
+
+    @classmethod
+    def arguments_of_data(cls, data) -> dict:
+        """Arguments of the class that follow from a data set, for `for_data`."""
+        return {}
 
     def set_seed(self, seed: int) -> None:
         """Give the noise, and the order of images, another seed; the compiled step stays as it is."""

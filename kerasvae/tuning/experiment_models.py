@@ -7,16 +7,13 @@ import math
 import keras
 import numpy as np
 
-from kerasvae import datasets, losses, networks
+from kerasvae import datasets, losses
 from kerasvae.models import AdaGVAE, BetaVAE
+from kerasvae.networks import NETWORKS
 from kerasvae.schedules import Linear
 from kerasvae.tuning.grids import NONE
 
 FRAMEWORKS = {"betavae": BetaVAE, "adagvae": AdaGVAE}
-NETWORKS = {
-    "conv": (networks.conv_encoder, networks.conv_decoder),
-    "mlp": (networks.mlp_encoder, networks.mlp_decoder),
-}
 
 
 def build_model(row: dict, image_shape, steps_per_execution: int = 1):

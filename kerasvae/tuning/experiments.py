@@ -21,7 +21,7 @@ from kerasvae.datasets.sampling import check_changed
 from kerasvae.math import convert_beta
 from kerasvae.tuning.checks import check_fields, check_flag, check_optimizer, check_place
 from kerasvae.tuning.experiment_callbacks import RowProgress, ScoresInHistory, WholeHistory
-from kerasvae.tuning.experiment_models import FRAMEWORKS, NETWORKS, batches, build_model
+from kerasvae.tuning.experiment_models import FRAMEWORKS, batches, build_model
 from kerasvae.tuning.grids import NONE, augmented_loss
 from kerasvae.tuning.row_files import SCORES, DamagedRowError, check_files, check_history, read_scores
 from kerasvae.tuning.row_groups import train_together
@@ -368,7 +368,7 @@ def _check_fields(row) -> None:
     for name, allowed in (
         ("dataset", tuple(DATASETS)),
         ("framework", tuple(FRAMEWORKS)),
-        ("networks", tuple(NETWORKS)),
+        ("networks", ("conv", "mlp")),
         ("loss", ("mse", "boxblur")),
         ("padding", ("same", "authors") if row["networks"] == "conv" else (NONE,)),
         ("initializer", ("glorot_normal", "authors")),

@@ -18,10 +18,11 @@ from kerasvae.metrics.evaluate import resolve
 from kerasvae.metrics.score import info_of
 from kerasvae.metrics.udr import udr
 from kerasvae.models import AdaGVAE
+from kerasvae.models.networks import network_functions
 from kerasvae.models.training_data import pipeline_attribute
 from kerasvae.models.vae import VAE
 from kerasvae.tuning.search_space import ask, check_space, ends_of
-from kerasvae.tuning.train_and_score import NETWORKS, arguments_of, check_builders
+from kerasvae.tuning.train_and_score import arguments_of
 from kerasvae.tuning.trial_callbacks import Diverged, FiniteScores, ModelsUDR, ObjectiveInLogs, Posteriors
 
 UDR = "udr"
@@ -146,8 +147,7 @@ class HyperVAE(kt.HyperModel):
         self.epochs, self.steps_per_epoch, self.batch_size = epochs, steps_per_epoch, batch_size
         self.optimizer, self.steps_per_execution = optimizer, steps_per_execution
         self.objectives, self.losses = _check_objectives(objectives), _check_losses(losses)
-        builders = self.builders = NETWORKS.get(networks) if isinstance(networks, str) else networks
-        check_builders(builders, networks)
+        self.networks = network_functions(networks)
         self.pipelines = self._check_pipelines(pipeline)
         self.latents = check_space("latents", latents, whole=True)
         self.seeds = None if seed is None else check_space("seed", seed, whole=True)
@@ -234,14 +234,9 @@ class HyperVAE(kt.HyperModel):
         objective, loss, latents, seed = (values.pop(field) for field in ("objective", "loss", "latents", "seed"))
         model_class = self.objectives[objective]
         seed = 1 + secrets.randbelow(SEED_DISTANCE) if seed is None else seed
-        if "dataset_size" in arguments_of(model_class):
-            values.setdefault("dataset_size", len(self.data))
-        encoder, decoder = (
-            builder(self.data.image_shape, latents, seed=2 * seed + number)
-            for number, builder in enumerate(self.builders)
-        )
         # The weights that Keras Tuner saves do not hold the channel constants: a model has them from its construction.
-        model = model_class(encoder, decoder, self.losses.get(loss), seed=seed, **self._constants[objective], **values)
+        arguments = {**self._constants[objective], **values, "reconstruction": self.losses.get(loss), "seed": seed}
+        model = model_class.for_data(self.data, latents, self.networks, **arguments)
         model.compile(self.optimizer() if self.optimizer else None, steps_per_execution=self.steps_per_execution)
         return model
 
@@ -293,7 +288,7 @@ class HyperVAE(kt.HyperModel):
         """The channel constants of an objective's pipeline, as arguments of its class."""
         batches = self.pipelines[objective](self.data, self.batch_size, steps=1, seed=1, start=0)
         constants = pipeline_attribute(batches, "standardization")
-        return {} if constants is None else dict(zip(("pixel_mean", "pixel_std"), constants, strict=True))
+        return dict(zip(("pixel_mean", "pixel_std"), constants or (None, None), strict=True))
 
     def _owners(self, argument) -> list[str]:
         return [name for name, model_class in self.objectives.items() if argument in arguments_of(model_class)]

@@ -6,6 +6,7 @@ import keras
 
 from kerasvae import losses, networks
 from kerasvae.models import DIPVAE, AnnealedVAE, BetaTCVAE, BetaVAE, FactorVAE
+from kerasvae.networks import NETWORKS
 from kerasvae.schedules import Linear
 
 # Method -> its class, and the fields of a row that are numbers of the objective.
@@ -25,10 +26,6 @@ _GROWS = {
     "factor_vae": ("gamma", "warmup_steps"),
     "beta_tc_vae": ("gamma", "warmup_steps"),
     "annealed_vae": ("capacity", "capacity_steps"),
-}
-NETWORKS = {
-    "conv": (networks.conv_encoder, networks.conv_decoder),
-    "burgess": (networks.burgess_encoder, networks.burgess_decoder),
 }
 # What a program is compiled for; everything else of a row is state, or is used after training.
 _PROGRAM = (

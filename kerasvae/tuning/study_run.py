@@ -14,12 +14,13 @@ import numpy as np
 from kerasvae import datasets, files, runs
 from kerasvae.callbacks import LatentKL
 from kerasvae.datasets.mini_sprites import MiniSprites
+from kerasvae.networks import NETWORKS
 from kerasvae.tuning import studies
 from kerasvae.tuning.checks import check_fields, check_flag, check_optimizer, check_place
 from kerasvae.tuning.experiment_callbacks import RowProgress
 from kerasvae.tuning.experiments import has_gpu, versions
 from kerasvae.tuning.grids import NONE
-from kerasvae.tuning.study_models import METHODS, NETWORKS, build_model, objective_numbers, program_of, study_model
+from kerasvae.tuning.study_models import METHODS, build_model, objective_numbers, program_of, study_model
 from kerasvae.tuning.study_scores import ACTIVE, study_scores
 
 FIELDS = tuple(studies.challenging_assumptions("tiny")[0])
@@ -229,7 +230,7 @@ def _check_fields(row) -> None:
     for name, allowed in (
         ("dataset", tuple(DATASETS)),
         ("method", tuple(METHODS)),
-        ("networks", ("mlp", *NETWORKS)),
+        ("networks", tuple(NETWORKS)),
         ("likelihood", ("bernoulli",)),
         ("optimizer", ("adam",)),
         ("estimator", ("mws", "mss", "mss_legacy") if tc else (NONE,)),

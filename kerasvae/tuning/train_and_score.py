@@ -11,17 +11,13 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from kerasvae import datasets, metrics, networks, runs
+from kerasvae import datasets, metrics, runs
 from kerasvae.checks import shown
 from kerasvae.datasets.ground_truth import check_data_set
 from kerasvae.metrics.evaluate import resolve
 from kerasvae.models import AdaGVAE
+from kerasvae.models.networks import network_functions
 from kerasvae.models.vae import VAE
-
-NETWORKS = {
-    "mlp": (networks.mlp_encoder, networks.mlp_decoder),
-    "conv": (networks.conv_encoder, networks.conv_decoder),
-}
 
 
 def train_and_score(
@@ -97,8 +93,7 @@ def train_and_score(
     for value in losses.values():
         if not isinstance(value, keras.losses.Loss) and (value is not None or isinstance(loss, dict)):
             raise ValueError(f"loss must be a keras.losses.Loss or a dictionary of name to loss, got {loss!r}")
-    builders = NETWORKS.get(networks) if isinstance(networks, str) else networks
-    check_builders(builders, networks)
+    builders = network_functions(networks)
     if pipeline is not None and not callable(pipeline):
         raise ValueError(f"pipeline must be a function of (data, batch_size, ...), or None, got {shown(pipeline)}")
     if optimizer is not None and (not callable(optimizer) or isinstance(optimizer, keras.optimizers.Optimizer)):
@@ -199,12 +194,9 @@ class TrainingRun:
         known = arguments_of(model_class)
         if unknown := sorted(set(row) - known):
             raise ValueError(f"rows: {model_class.__name__} has no arguments {unknown}, only {sorted(known)}")
-        if "dataset_size" in known:
-            row.setdefault("dataset_size", len(self.data))
-        encoder, decoder = (
-            builder(self.data.image_shape, size, seed=2 * seed + number) for number, builder in enumerate(self.networks)
-        )
-        model = model_class(encoder, decoder, reconstruction, seed=seed, **row)
+        # `fit` takes over the channel constants of the pipeline.
+        arguments = {"pixel_mean": None, "pixel_std": None, **row, "reconstruction": reconstruction, "seed": seed}
+        model = model_class.for_data(self.data, size, self.networks, **arguments)
         model.compile(self.optimizer() if self.optimizer else None, steps_per_execution=self.steps_per_execution)
         return model
 
@@ -238,16 +230,6 @@ class TrainingRun:
             "kl_nats": float(terms["kl_nats"]),
             "active_latents": int(float(result["active_latents"])),
         }
-
-
-def check_builders(builders, networks) -> None:
-    """ValueError, with what was given as `networks`, unless `builders` are two functions that make networks."""
-    two = isinstance(builders, list | tuple) and len(builders) == 2
-    if not two or any(not callable(builder) or isinstance(builder, keras.layers.Layer) for builder in builders):
-        raise ValueError(
-            f"networks must be {', '.join(map(repr, NETWORKS))} or two functions that make an encoder and a decoder, "
-            f"got {shown(networks)}"
-        )
 
 
 def active_latents(codes, factors) -> int:

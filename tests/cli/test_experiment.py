@@ -7,7 +7,7 @@ import pytest
 
 import kerasvae_command
 from kerasvae import networks, tuning
-from kerasvae.tuning import experiments, grids
+from kerasvae.tuning import grids
 from kerasvae_command import experiment
 
 TINY = {
@@ -30,7 +30,7 @@ def tiny(monkeypatch, eager):
     monkeypatch.setitem(grids.GRIDS, "augmented_loss", lambda scale, flavour: rows)
     functions = (networks.mlp_encoder, networks.mlp_decoder)
     small = tuple(functools.partial(function, hidden=(4,)) for function in functions)
-    monkeypatch.setitem(experiments.NETWORKS, "mlp", small)
+    monkeypatch.setitem(networks.NETWORKS, "mlp", small)
     run = functools.partial(tuning.ExperimentRun, pictures=False)
     monkeypatch.setattr(tuning, "ExperimentRun", run)
     return rows

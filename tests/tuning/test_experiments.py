@@ -38,7 +38,7 @@ def small_networks():
     functions = (kv.networks.mlp_encoder, kv.networks.mlp_decoder)
     small = tuple(functools.partial(function, hidden=(4,)) for function in functions)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(experiments.NETWORKS, "mlp", small)
+        patch.setitem(kv.networks.NETWORKS, "mlp", small)
         if keras.config.backend() == "tensorflow":
             patch.setattr(kv.VAE, "compile", functools.partialmethod(kv.VAE.compile, run_eagerly=True))
         yield

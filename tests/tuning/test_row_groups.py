@@ -15,7 +15,7 @@ import pytest
 
 import kerasvae as kv
 from kerasvae import cli, files, runs, tuning
-from kerasvae.tuning import experiments, grids
+from kerasvae.tuning import grids
 from kerasvae.tuning.results import row_folder
 from kerasvae.tuning.row_groups import RowGroups
 from kerasvae.tuning.rows import check_rows
@@ -237,7 +237,7 @@ def test_other_backends_are_refused():
 def small_networks():
     functions = (kv.networks.mlp_encoder, kv.networks.mlp_decoder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(experiments.NETWORKS, "mlp", [functools.partial(each, hidden=(4,)) for each in functions])
+        patch.setitem(kv.networks.NETWORKS, "mlp", [functools.partial(each, hidden=(4,)) for each in functions])
         yield
 
 
