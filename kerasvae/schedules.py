@@ -210,7 +210,7 @@ class Cosine(Linear):
 
 @keras.saving.register_keras_serializable(package="kerasvae")
 class Cyclical(Schedule):
-    """Ramps that begin anew: in each period a straight line from `start` to `end`, then `end` until the period is over.
+    """Ramps that start again: in each period a line from `start` to `end`, then `end` until the period is over.
 
     Args:
         start, end: values at the beginning and the end of a ramp.

@@ -273,5 +273,5 @@ def _checked_constants(argument: str, constants, channels: int) -> np.ndarray:
         array = np.array([np.nan])
     if not np.isfinite(array).all() or (argument == "std" and array.min() <= 0):
         above = ", above 0" * (argument == "std")
-        raise ValueError(f"{argument} must be one number{above}, or one a channel ({channels}), got {constants!r}")
+        raise ValueError(f"{argument} must be one number{above}, or one per channel ({channels}), got {constants!r}")
     return array

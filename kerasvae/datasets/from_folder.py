@@ -40,7 +40,7 @@ class FromFolder(FromArrays):
         path: the folder. Its images are the files whose names end as those that Pillow, with the plugins that are
             registered with it, decodes: .png, .jpg, .webp, .tif, .bmp, .gif, .avif, .jp2, .ppm, .tga and others. Images
             that it cannot read here, such as .heic or .svg, are left out with a warning, and are in `skipped`.
-        factors_csv: a CSV file with a header: a column `file` (path relative to the folder) and one column a factor,
+        factors_csv: a CSV file with a header: a column `file` (path relative to the folder) and one column per factor,
             numbers or strings; see `FromArrays` for what becomes of them. None (default): no factors.
         image_size: side of the images in pixels, or (height, width). Default 64.
         channels: 1 for grey, 3 for RGB, None (default) for 1 if all files are grey, otherwise 3. RGB becomes grey by

@@ -84,7 +84,7 @@ class BoxBlurMSE(keras.losses.Loss):
 
         pixel_weight · mean(d²) + weight · mean((K*d)²)
 
-    `call` returns one value an image, (batch,): the means run over height, width and channels.
+    `call` returns one value per image, (batch,): the means run over height, width and channels.
 
     A pixel-wise loss cannot tell a small move from a large one once the moved thing no longer overlaps itself. With the
     defaults, on 64×64 images, the distance between two XYSquares images grows linearly with the move. That takes both

@@ -1,4 +1,4 @@
-"""Pixel-wise reconstruction losses: the mean over an image's elements, one value an image."""
+"""Pixel-wise reconstruction losses: the mean over an image's elements, one value per image."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def mean_square(difference):
 class MeanSquaredError(keras.losses.Loss):
     """Mean squared difference of each image and its reconstruction.
 
-    `call` returns one value an image, (batch,): the mean over height, width and channels. Called as a Keras loss
+    `call` returns one value per image, (batch,): the mean over height, width and channels. Called as a Keras loss
     (`loss(y_true, y_pred)`, or in `compile`) these are reduced as `reduction` says.
 
     Args:
@@ -87,7 +87,7 @@ class MeanSquaredError(keras.losses.Loss):
 class MeanAbsoluteError(keras.losses.Loss):
     """Mean absolute difference of each image and its reconstruction: a Laplace likelihood up to scale.
 
-    `call` returns one value an image, (batch,): the mean over height, width and channels.
+    `call` returns one value per image, (batch,): the mean over height, width and channels.
 
     Args:
         reduction, name, dtype: as in `keras.losses.Loss`.
@@ -110,7 +110,7 @@ class MeanAbsoluteError(keras.losses.Loss):
 class BernoulliNLL(keras.losses.Loss):
     """Negative log-likelihood of images in 0..1 under independent Bernoulli pixels whose logits are the reconstruction.
 
-    `call` returns one value an image, (batch,): the mean over height, width and channels of
+    `call` returns one value per image, (batch,): the mean over height, width and channels of
     softplus(logit) - image · logit, in nats. Times H·W·C it is the image's negative log-likelihood.
 
     Use it on images in 0..1 (`standardize=False` in the pipelines), not on standardised ones: outside 0..1 it has no

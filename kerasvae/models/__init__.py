@@ -1,4 +1,4 @@
-"""Objectives: each a Keras model with a custom train_step, one a file."""
+"""Objectives: each a Keras model with a custom train_step, one per file."""
 
 from kerasvae.models.ada_vae import AdaGVAE, AdaMLVAE
 from kerasvae.models.annealed_vae import AnnealedVAE

@@ -77,13 +77,13 @@ def center_and_scale(mean, std) -> tuple[np.ndarray, np.ndarray]:
 
 
 def channel_constants(mean, std, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """`pixel_mean` and `pixel_std` as tuples, one number a channel; ValueError unless finite, and std positive."""
+    """`pixel_mean` and `pixel_std` as tuples, one number per channel; ValueError unless finite, and std positive."""
     constants = []
     for argument, value, default in (("pixel_mean", mean, 0.0), ("pixel_std", std, 1.0)):
         array = np.asarray(default if value is None else value, "float64")
         array = np.broadcast_to(array, (channels,)) if array.shape in ((), (1,)) else array
         if array.shape != (channels,) or not np.isfinite(array).all():
-            raise ValueError(f"{argument} must hold one finite number a channel ({channels}), got {value!r}")
+            raise ValueError(f"{argument} must hold one finite number per channel ({channels}), got {value!r}")
         constants.append(tuple(float(number) for number in array))
     if min(constants[1]) <= 0:
         raise ValueError(f"pixel_std must be greater than 0 in every channel, got {std!r}")

@@ -34,7 +34,7 @@ _STYLES = ("-", (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 
 
 def kl_over_training(runs, *, labels=None, capacity=None, path=None) -> Figure:
-    """Mean KL of each latent against the training step: a panel a run, all with one axis, and a line a latent.
+    """Mean KL of each latent against the training step: one panel per run, all with one axis, and one line per latent.
 
     Latents that are inactive in the end (KL at most 0.01 nats) are grey, with one entry in the legend; the others stand
     there largest final KL first. A factor has the same colour in every panel.

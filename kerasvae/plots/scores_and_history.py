@@ -53,7 +53,7 @@ def scores(runs, *, path=None) -> Figure:
 
 
 def history(runs, *, path=None) -> Figure:
-    """How training went: reconstruction loss, KL and scores against the step, a panel each and a line a run.
+    """How training went: reconstruction loss, KL and scores against the step, one panel each and one line per run.
 
     Args:
         runs: {run name: rows as from `kerasvae.callbacks.read_history`}: dictionaries with `step` and any of

@@ -99,7 +99,7 @@ def scores_by_angle(frame, metrics=None, *, labels=None, title=None, caption=Non
 
 
 def elbo_by_angle(frame, quantities=None, *, title=None, caption=None, path=None) -> Figure:
-    """How much KL, gap, reconstruction error and negative ELBO change with the angle, a panel each, a line a posterior.
+    """KL, gap, reconstruction error and negative ELBO against the angle: one panel each, one line per posterior.
 
     Args:
         frame: `elbo` of `kerasvae.analysis.study.rotated_model`.

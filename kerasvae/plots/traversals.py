@@ -115,7 +115,7 @@ def moved(start, latents, values) -> np.ndarray:
 
 
 def latent_rows(name: str, images, latents, kl) -> Block:
-    """A block of one row a latent, (rows, columns, height, width, 3), with the mean KL of `latents` beside them."""
+    """A block of one row per latent, (rows, columns, height, width, 3), with the mean KL of `latents` beside them."""
     labels, remarks = [f"z{latent}" for latent in latents], [f"KL {kl[latent]:.2f}" for latent in latents]
     return Block(images, labels, remarks, [bool(kl[latent] <= INACTIVE_BELOW) for latent in latents], name=str(name))
 

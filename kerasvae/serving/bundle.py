@@ -52,7 +52,7 @@ class Bundle:
         path: the folder. It can be removed or replaced once the bundle is open.
         verify: check the SHA-256 of all files, and that the networks give the outputs that the bundle states for its
             test images and codes. Default True; False saves some milliseconds where that was just done.
-        threads: of each network, at least 1. Default None: one a processor that this process may use.
+        threads: of each network, at least 1. Default None: one per processor that this process may use.
 
     Attributes:
         path, name, version: of the bundle.

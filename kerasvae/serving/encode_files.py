@@ -84,7 +84,7 @@ def encode_files(
             with. Without such a run a new one begins.
         on_error: "report" (default): files that cannot be used are listed at the end; "stop": the first ends the run,
             which can be resumed.
-        threads: that decode files, and of the network. Default: one a processor that this process may use. An open
+        threads: that decode files, and of the network. Default: one per processor that this process may use. An open
             bundle keeps its own.
         pixel_limit: files of more pixels cannot be used; at most 178956970, where Pillow ends. A thread needs up to 10
             bytes a pixel.

@@ -73,14 +73,14 @@ class UnfinishedCodes:
         if not resume:
             raise FileExistsError(
                 f"out: an interrupted run left {done} results in {str(self.path)!r}: go on with it (resume), or remove "
-                "that file to begin anew"
+                "that file to start again"
             )
         began = json.loads(*self._row("select content from settings"))
         for name, value in settings.items():
             if began.get(name) != value:
                 raise ValueError(
                     f"resume: the run in {str(self.path)!r} began with {name} {_shortened(began.get(name))}, not "
-                    f"{_shortened(value)}; give it the same, or remove that file to begin anew"
+                    f"{_shortened(value)}; give it the same, or remove that file to start again"
                 )
         return True
 
@@ -176,7 +176,7 @@ class UnfinishedCodes:
             if "locked" in reason:
                 reason = "another process is writing it"
             elif isinstance(error, sqlite3.DatabaseError) and ("malformed" in reason or "not a database" in reason):
-                reason = f"it is damaged ({reason}); remove it to begin anew"
+                reason = f"it is damaged ({reason}); remove it to start again"
             raise OSError(f"out: cannot use {str(self.path)!r}: {reason}") from error
 
 

@@ -266,9 +266,9 @@ def test_images_that_are_refused(images, match):
         ({"factors": np.zeros((3, 2)), "factor_names": ["a", "a"]}, "factor_names must be 2 different names"),
         ({"factors": [1, 2, 3], "factor_names": [""]}, "factor_names must be a list of strings, none empty"),
         ({"factor_names": ["a"]}, r"factor_names needs factors, got \['a'\] without any"),
-        ({"mean": [0.1, 0.2]}, r"mean must be one number, or one a channel \(3\), got \[0.1, 0.2\]"),
-        ({"mean": "grey"}, "mean must be one number, or one a channel"),
-        ({"std": [1, 0, 1]}, r"std must be one number, above 0, or one a channel \(3\), got \[1, 0, 1\]"),
+        ({"mean": [0.1, 0.2]}, r"mean must be one number, or one per channel \(3\), got \[0.1, 0.2\]"),
+        ({"mean": "grey"}, "mean must be one number, or one per channel"),
+        ({"std": [1, 0, 1]}, r"std must be one number, above 0, or one per channel \(3\), got \[1, 0, 1\]"),
         ({"std": np.inf}, "std must be one number, above 0"),
     ],
 )

@@ -146,7 +146,7 @@ def test_two_runs_of_one_file(encode, tmp_path, bundle, photos):
         with pytest.raises(OSError, match=r"codes\.csv\.unfinished': another process is writing it"):
             encode()
     unfinished.write_text("no database, but long enough to be read as the header of one: " + "x" * 100)
-    with pytest.raises(OSError, match=r"it is damaged \(file is not a database\); remove it to begin anew"):
+    with pytest.raises(OSError, match=r"it is damaged \(file is not a database\); remove it to start again"):
         encode(resume=True)
 
 

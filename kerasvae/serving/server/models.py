@@ -242,7 +242,7 @@ class Traverse(BundleModel):
         image.parameters.note = "either this or latents"
         latents.parameters = Parameters(note="either this or image")
         latent.parameters = Parameters(note="an index, or, with the datatype BYTES, a name")
-        values.parameters = Parameters(note="that the latent takes, one an image")
+        values.parameters = Parameters(note="that the latent takes, one per image")
         return [image, latents, latent, values], [self._image_tensor(-1)]
 
     def _checked(self, arrays):

@@ -49,7 +49,7 @@ def serve(
         port, grpc_port, metrics_port: 0 for any free one; which, the log says.
         limits: of requests.
         batch_delay: seconds that a request waits for others to be computed together with; 0 for none.
-        threads: that compute. Default None: one a processor.
+        threads: that compute. Default None: one per processor.
         watch: seconds between looks for replaced bundles; 0 for none.
 
     Raises:
