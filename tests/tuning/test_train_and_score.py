@@ -160,7 +160,7 @@ def test_what_cannot_be_pickled_is_named_before_any_work(tmp_path, change, name)
         ({"objective": {"ada": keras.Model}}, "objective must be"),
         ({"loss": "mse"}, "loss must be"),
         ({"loss": {"mse": None}}, "loss must be"),
-        ({"networks": "cnn"}, "networks must be \"conv\", \"burgess\" or \"mlp\", or two functions"),
+        ({"networks": "cnn"}, 'networks must be "conv", "burgess" or "mlp", or two functions'),
         ({"networks": (kv.networks.mlp_encoder,)}, "networks must be"),
     ],
 )
