@@ -5,8 +5,8 @@ of two numbers: the mean score of samples of this size, and the score of a sampl
 
     python recipes/score_intervals.py --samples 250 --trials 200 --resamples 100
 
-The first two rows are of 200 trials of 60 resamples; the others of 100 of 60, but dci of 60 of 60, and sap,
-explicitness and distance_correlations of 20 of 20, which is rough:
+The first two rows are of 200 trials of 60 resamples; the others of 100 of 60, but dci and explicitness of 60 of
+60, and sap and distance_correlations of 20 of 20, which is rough:
 
     score                           mean   large  covers mean  covers large
     mig                           0.4166  0.4581         0.95          0.40
@@ -19,7 +19,7 @@ explicitness and distance_correlations of 20 of 20, which is rough:
     mutual_information_score      0.6084  0.0291         0.96          0.00
     irs                           0.4789  0.5234         0.89          0.34
     sap                           0.2277  0.3191         0.95          0.05
-    explicitness                  0.9085  0.9148         0.85          0.65
+    explicitness                  0.9056  0.9146         0.98          0.77
     dci (10 stages)               0.5258  0.7973         0.97          0.00
     aam                           0.8803  0.9479         0.99          0.02
     mmig                          0.3368  0.3347         0.94          0.93
