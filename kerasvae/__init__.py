@@ -1,17 +1,52 @@
 """kerasvae: disentangled representation learning with variational autoencoders, in Keras 3.
 
-Its parts are imported when they are first asked for, so that those which need no Keras (`kerasvae.serving`,
-`kerasvae.metrics`, `kerasvae.analysis.study`) do not import it. The classes that a saved model may name are registered
-as soon as Keras is there.
+Its parts are imported when they are first used, so that those which need no Keras (`kerasvae.serving`,
+`kerasvae.metrics`, `kerasvae.analysis.study`) do not import it. `keras.saving.load_model` finds the package's classes
+after `import keras, kerasvae`, in this order, or once a part that needs Keras was used; `kerasvae.load` always works.
 """
 
 import importlib
+import importlib.util
+import sys
+from typing import TYPE_CHECKING
 
-from kerasvae import registration
+if TYPE_CHECKING:
+    from kerasvae import (
+        analysis,
+        callbacks,
+        datasets,
+        export,
+        files,
+        losses,
+        math,
+        metrics,
+        models,
+        networks,
+        plots,
+        report,
+        runs,
+        schedules,
+        serving,
+        tuning,
+    )
+    from kerasvae.models import (
+        DIPVAE,
+        VAE,
+        AdaGVAE,
+        AdaMLVAE,
+        AnnealedVAE,
+        BetaTCVAE,
+        BetaVAE,
+        FactorVAE,
+        Hyperparameter,
+        InfoVAE,
+        fit_together,
+        load,
+    )
 
 __version__ = "0.1.0"
 
-_MODELS = (
+__all__ = [
     "DIPVAE",
     "VAE",
     "AdaGVAE",
@@ -22,37 +57,36 @@ _MODELS = (
     "FactorVAE",
     "Hyperparameter",
     "InfoVAE",
-    "fit_together",
-    "load",
-)
-_WITHOUT_KERAS = ("analysis", "files", "metrics", "report", "serving")
-_WITH_KERAS = (
+    "analysis",
     "callbacks",
     "datasets",
     "export",
+    "files",
+    "fit_together",
+    "load",
     "losses",
     "math",
+    "metrics",
     "models",
     "networks",
     "plots",
+    "report",
     "runs",
     "schedules",
+    "serving",
     "tuning",
-)
-
-__all__ = sorted([*_MODELS, *_WITHOUT_KERAS, *_WITH_KERAS])
-
-registration.register_with_keras()
+]
+_WITHOUT_KERAS = ("analysis", "files", "metrics", "report", "serving")
+# They define the classes that a saved model may name.
+_REGISTERING = ("kerasvae.losses", "kerasvae.schedules", "kerasvae.models")
 
 
 def __getattr__(name):
-    if name in _WITHOUT_KERAS:
-        return importlib.import_module(f"kerasvae.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'kerasvae' has no attribute {name!r}")
-    # Before any part of this package begins to be imported, so that all of it can be registered.
-    importlib.import_module("keras")
-    if name in _WITH_KERAS:
+    if name not in _WITHOUT_KERAS:
+        _register()
+    if importlib.util.find_spec(f"kerasvae.{name}") is not None:
         return importlib.import_module(f"kerasvae.{name}")
     value = globals()[name] = getattr(importlib.import_module("kerasvae.models"), name)
     return value
@@ -60,3 +94,14 @@ def __getattr__(name):
 
 def __dir__():
     return sorted([*globals(), *__all__])
+
+
+def _register():
+    """Import what registers classes with Keras, unless a part that is being imported just now could be among it."""
+    if not any(f"kerasvae.{room}" in sys.modules for room in __all__ if room not in _WITHOUT_KERAS):
+        for module in _REGISTERING:
+            importlib.import_module(module)
+
+
+if "keras" in sys.modules:
+    _register()
