@@ -1,6 +1,9 @@
 """Who may import whom (design.md, section 2), read off the source of every file."""
 
 import ast
+import dataclasses
+import functools
+import graphlib
 import json
 import os
 import subprocess
@@ -20,8 +23,7 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 
 # Room -> the rooms, and the packages outside the standard library, that its files may import.
 ALLOWED = {
-    "__init__": (["registration"], []),
-    "registration": ([], []),
+    "__init__": ([], []),
     "checks": ([], ["numpy"]),
     "files": ([], []),
     "batch_stream": ([], ["keras"]),
@@ -82,18 +84,16 @@ BACKEND_FILES = {
 }
 # Documented names of keras.backend; the rest is internal.
 PUBLIC_BACKEND = {"standardize_dtype"}
-every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-
-
-def parsed(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def at_top(tree):
-    """The nodes that run when the module is imported: those outside functions."""
+    """The nodes that run when the module is imported: those outside functions and `if TYPE_CHECKING`."""
     waiting = list(tree.body)
     while waiting:
         node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting.extend(node.orelse)
+            continue
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             waiting.extend(ast.iter_child_nodes(node))
@@ -112,10 +112,6 @@ def imported(nodes):
     return names
 
 
-def room(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
 def rooms_of(names):
     """Rooms of the package among dotted names."""
     return {name.split(".")[1] for name in names if name.startswith("kerasvae.")}
@@ -126,73 +122,133 @@ def packages_of(names):
     return {name for name in outside if name not in sys.stdlib_module_names}
 
 
-def module_file(name):
-    base = PACKAGE.parent.joinpath(*name.split("."))
-    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+@dataclasses.dataclass(eq=False)
+class Source:
+    """What one file imports, read once."""
+
+    path: Path
+
+    @functools.cached_property
+    def tree(self):
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
+    @functools.cached_property
+    def names(self):
+        return imported(ast.walk(self.tree))
+
+    @functools.cached_property
+    def names_at_top(self):
+        return imported(at_top(self.tree))
+
+    @property
+    def modules_at_top(self):
+        """Our modules that it needs: of `from package import module` the module, not what else the package names."""
+        needed = set()
+        for node in at_top(self.tree):
+            names = imported([node])
+            if isinstance(node, ast.ImportFrom) and names - {node.module} <= set(MODULES):
+                names.discard(node.module)
+            needed |= names & set(MODULES)
+        return needed
+
+    @property
+    def within(self):
+        return self.path.relative_to(PACKAGE).as_posix()
+
+    @property
+    def room(self):
+        return self.within.split("/")[0].removesuffix(".py")
+
+    @property
+    def module(self):
+        return ".".join(["kerasvae", *self.within.removesuffix(".py").removesuffix("__init__").strip("/").split("/")])
+
+
+SOURCES = [Source(path) for path in FILES]
+MODULES = {source.module.rstrip("."): source for source in SOURCES}
+
+
+def offences(found):
+    """{file: what it does that it must not}, of those that do any."""
+    return {source.within: sorted(names) for source, names in found if names}
 
 
 def test_every_room_has_a_rule():
-    assert COMMAND
-    assert {room(path) for path in FILES} <= set(ALLOWED)
+    assert {source.room for source in SOURCES} == set(ALLOWED)
 
 
-@every_file
-def test_rooms_and_packages(path):
-    names = imported(ast.walk(parsed(path)))
-    rooms, packages = ALLOWED[room(path)]
-    if rooms is not None:
-        assert rooms_of(names) - {room(path)} <= set(rooms)
-        assert packages_of(names) - BACKENDS <= set(packages)
+def test_rooms_import_only_rooms_that_they_may():
+    def others(source):
+        rooms = ALLOWED[source.room][0]
+        own = rooms_of(source.names) - {source.room}
+        # The package's own file names the parts for type checkers alone.
+        return own - set(rooms) if rooms is not None and source.room != "__init__" else ()
+
+    assert not offences((source, others(source)) for source in SOURCES)
 
 
-@every_file
-def test_a_room_does_not_go_through_the_front_door(path):
+def test_rooms_import_only_packages_that_they_may():
+    ruled = [source for source in SOURCES if ALLOWED[source.room][1] is not None]
+    assert not offences(
+        (source, packages_of(source.names) - BACKENDS - set(ALLOWED[source.room][1])) for source in ruled
+    )
+
+
+def test_no_room_is_above_itself():
+    # The table has an order: a circle of rooms raises CycleError.
+    order = list(graphlib.TopologicalSorter({room: rooms or () for room, (rooms, _) in ALLOWED.items()}).static_order())
+    assert order.index("checks") < order.index("models") < order.index("runs")
+
+
+def test_modules_import_each_other_in_no_circle():
+    graph = {name: source.modules_at_top for name, source in MODULES.items()}
+    order = list(graphlib.TopologicalSorter(graph).static_order())
+    assert order.index("kerasvae.checks") < order.index("kerasvae.models.vae")
+
+
+def test_a_room_does_not_go_through_the_front_door():
     # `from kerasvae import VAE` or `import kerasvae` would hide what is used, and make a circle.
-    if path != PACKAGE / "__init__.py":
-        names = imported(ast.walk(parsed(path)))
-        assert all(module_file(f"kerasvae.{name}") for name in rooms_of(names))
-        assert "kerasvae" not in imported(node for node in ast.walk(parsed(path)) if isinstance(node, ast.Import))
+    others = [source for source in SOURCES if source.within != "__init__.py"]
+    assert not offences((source, rooms_of(source.names) - rooms_of(MODULES)) for source in others)
+    plain = {s: imported(n for n in ast.walk(s.tree) if isinstance(n, ast.Import)) for s in others}
+    assert not [source.within for source, names in plain.items() if "kerasvae" in names]
 
 
-@every_file
-def test_nobody_imports_tuning_or_cli(path):
-    if room(path) not in ("tuning", "cli"):
-        assert not rooms_of(imported(ast.walk(parsed(path)))) & {"tuning", "cli"}
+def test_nobody_imports_tuning_or_cli():
+    others = [source for source in SOURCES if source.room not in ("__init__", "__main__", "tuning", "cli")]
+    assert not offences((source, rooms_of(source.names) & {"tuning", "cli"}) for source in others)
 
 
-@every_file
-def test_backends_stay_in_their_files(path):
-    tree = parsed(path)
-    allowed, where = BACKEND_FILES.get(path.relative_to(PACKAGE).as_posix(), (None, None))
-    assert packages_of(imported(ast.walk(tree))) & BACKENDS <= {allowed}
-    if where == "functions":
-        assert not packages_of(imported(at_top(tree))) & BACKENDS
+def test_backends_stay_in_their_files():
+    for source in SOURCES:
+        allowed, where = BACKEND_FILES.get(source.within, (None, None))
+        assert packages_of(source.names) & BACKENDS <= {allowed}, source.within
+        if where == "functions":
+            assert not packages_of(source.names_at_top) & BACKENDS, source.within
 
 
-@every_file
-def test_keras_internals_are_not_used(path):
-    tree = parsed(path)
-    names = imported(ast.walk(tree))
-    assert not any(name == "keras.src" or name.startswith(("keras.src.", "keras.backend.")) for name in names)
-    assert "keras.backend" not in names
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
-            owner = ast.unparse(node.value)
-            assert owner != "keras.src"
-            assert owner != "keras.backend" or node.attr in PUBLIC_BACKEND
+def test_keras_internals_are_not_used():
+    for source in SOURCES:
+        internal = {name for name in source.names if f"{name}.".startswith(("keras.src.", "keras.backend."))}
+        assert not internal, source.within
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
+                owner = ast.unparse(node.value)
+                assert owner != "keras.src", source.within
+                assert owner != "keras.backend" or node.attr in PUBLIC_BACKEND, source.within
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
-def test_recipes_import_the_package_as_kv_or_not_at_all(path):
-    statements = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Import | ast.ImportFrom)]
-    own = [ast.unparse(node) for node in statements if any(n.split(".")[0] == "kerasvae" for n in imported([node]))]
-    assert own in ([], ["import kerasvae as kv"])
+def test_recipes_import_the_package_as_kv_or_not_at_all():
+    for source in map(Source, RECIPES):
+        statements = [node for node in ast.walk(source.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        own = [ast.unparse(node) for node in statements if any(n.split(".")[0] == "kerasvae" for n in imported([node]))]
+        assert own in ([], ["import kerasvae as kv"]), source.path.name
 
 
-@pytest.mark.parametrize("path", COMMAND, ids=lambda path: path.name)
-def test_the_command_imports_nothing_but_itself_at_its_top(path):
-    names = {name.split(".")[0] for name in imported(at_top(parsed(path)))}
-    assert names <= {"kerasvae_command", *sys.stdlib_module_names}
+def test_the_command_imports_nothing_but_itself_at_its_top():
+    for source in map(Source, COMMAND):
+        names = {name.split(".")[0] for name in source.names_at_top}
+        assert names <= {"kerasvae_command", *sys.stdlib_module_names}, source.path.name
 
 
 def loaded_by(code):
@@ -213,10 +269,9 @@ def test_the_rooms_that_need_keras_reach_no_heavy_import():
     waiting, seen = [f"kerasvae.{name}" for name in kerasvae.__all__ if name not in ("plots", "report", "tuning")], {}
     while waiting:
         name = waiting.pop()
-        path = module_file(name)
-        if path is None or name in seen:
+        if name not in MODULES or name in seen:
             continue
-        seen[name] = imported(at_top(parsed(path)))
+        seen[name] = MODULES[name].names_at_top
         waiting.extend(seen[name])
     assert {"kerasvae.models", "kerasvae.metrics.dci", "kerasvae.export"} <= set(seen)
     assert not {name for name in seen if name.startswith(("kerasvae.tuning", "kerasvae.cli", "kerasvae.plots"))}
@@ -228,15 +283,26 @@ def test_the_rooms_that_need_keras_reach_no_heavy_import():
     "code",
     [
         "import keras, kerasvae",
-        "import kerasvae.serving, kerasvae.metrics, keras",
+        "import keras, kerasvae.metrics",
         "import kerasvae; kerasvae.losses; import keras",
+        "import kerasvae, keras; kerasvae.networks",
     ],
 )
-def test_classes_are_registered_whichever_of_keras_and_the_package_comes_first(code):
+def test_classes_are_registered_once_both_keras_and_the_package_are_in_use(code):
     loaded_by(
         f"{code}\nfor name in ('BetaVAE', 'BoxBlurMSE', 'Cosine'): "
         "assert keras.saving.get_registered_object(f'kerasvae>{name}'), name"
     )
+
+
+def test_the_names_for_type_checkers_are_the_public_ones():
+    blocks = [node for node in MODULES["kerasvae"].tree.body if isinstance(node, ast.If)]
+    (block,) = (node for node in blocks if ast.unparse(node.test) == "TYPE_CHECKING")
+    assert sorted(alias.name for node in block.body for alias in node.names) == sorted(kerasvae.__all__)
+
+
+def test_importing_the_package_loads_nothing_outside_the_standard_library():
+    assert "numpy" not in loaded_by("import kerasvae") and "keras" not in loaded_by("import kerasvae")
 
 
 def test_a_name_that_is_not_there():
