@@ -100,7 +100,7 @@ def memory(server):
 def start_server(batching):
     """A server on free ports, and the ports of REST and gRPC."""
     ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--watch", "0"]
-    command = [sys.executable, "-m", "kerasvae_command", "serve", str(arguments.bundle), *ports]
+    command = [sys.executable, "-m", "kerasvae", "serve", str(arguments.bundle), *ports]
     server = subprocess.Popen(command + ["--no-batching"] * (not batching), stderr=subprocess.PIPE, text=True)
     for line in server.stderr:
         if "REST on" in line:

@@ -18,7 +18,7 @@ WAIT = 120.0
 PROGRAM = textwrap.dedent("""
     import json, os, runpy, signal, sys, time, traceback
     from pathlib import Path
-    import kerasvae_command
+    from kerasvae import cli
     from kerasvae import tuning
 
     STEPS = 4
@@ -64,7 +64,7 @@ PROGRAM = textwrap.dedent("""
         # What a row of an experiment does, without the hours.
         tuning.ExperimentRun = lambda *arguments, **options: run_of_an_experiment
         write_to(output)
-        sys.exit(kerasvae_command.main(arguments))
+        sys.exit(cli.main(arguments))
 
     def main(folder, output, seeds, options):
         write_to(output)

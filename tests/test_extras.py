@@ -47,7 +47,7 @@ def test_a_package_that_is_broken(monkeypatch, tmp_path):
 
 
 def test_no_advice_asks_an_index_for_kerasvae():
-    for folder in ("kerasvae", "kerasvae_command", "recipes"):
+    for folder in ("kerasvae", "recipes"):
         for path in (SOURCES / folder).rglob("*.py"):
             assert not re.search(r"pip install ['\"`]*kerasvae", path.read_text(encoding="utf-8")), path
 

@@ -16,7 +16,7 @@ import kerasvae
 
 PACKAGE = Path(kerasvae.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-COMMAND = sorted((PACKAGE.parent / "kerasvae_command").glob("*.py"))
+COMMAND = sorted((PACKAGE / "cli").glob("*.py"))
 RECIPES = sorted((PACKAGE.parent / "recipes").glob("*.py"))
 HEAVY = {"tensorflow_datasets", "keras_tuner", "matplotlib", "sklearn"}
 BACKENDS = {"tensorflow", "jax", "torch"}
@@ -69,6 +69,7 @@ ALLOWED = {
     ),
     "tuning": (None, None),
     "cli": (None, None),
+    "__main__": (["cli"], []),
 }
 # Where a backend's own package may be named, and how deep: at the top of the file, or in functions alone.
 BACKEND_FILES = {
@@ -248,7 +249,8 @@ def test_recipes_import_the_package_as_kv_or_not_at_all():
 def test_the_command_imports_nothing_but_itself_at_its_top():
     for source in map(Source, COMMAND):
         names = {name.split(".")[0] for name in source.names_at_top}
-        assert names <= {"kerasvae_command", *sys.stdlib_module_names}, source.path.name
+        assert names <= {"kerasvae", *sys.stdlib_module_names}, source.path.name
+        assert rooms_of(source.names_at_top) <= {"cli"}, source.path.name
 
 
 def loaded_by(code):
@@ -261,7 +263,7 @@ def loaded_by(code):
 
 
 def test_what_needs_no_keras_loads_none():
-    code = "import kerasvae, kerasvae.metrics, kerasvae.analysis.tables, kerasvae.files, kerasvae_command"
+    code = "import kerasvae, kerasvae.metrics, kerasvae.analysis.tables, kerasvae.files, kerasvae.cli"
     assert not loaded_by(code) & {"keras", *BACKENDS, *HEAVY - {"sklearn"}}
 
 

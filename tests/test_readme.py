@@ -70,7 +70,7 @@ def small_evaluate_of_callbacks(encode, data, scores, *, seed, train, test, prog
 
 
 def test_commands(tmp_path, monkeypatch):
-    import kerasvae_command
+    from kerasvae import cli
 
     # The parser itself refuses folders that hold no run, and files and folders that are not there.
     monkeypatch.chdir(tmp_path)
@@ -82,9 +82,9 @@ def test_commands(tmp_path, monkeypatch):
         (tmp_path / "bundles" / name / "bundle.json").write_text("{}")
     (tmp_path / "runs/a").mkdir(parents=True)
     (tmp_path / "runs/a/settings.json").write_text("{}")
-    parser = kerasvae_command.parser()
+    parser = cli.parser()
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("kerasvae ")]
-    assert {shlex.split(line)[1] for line in lines} == set(kerasvae_command.COMMANDS)
+    assert {shlex.split(line)[1] for line in lines} == set(cli.COMMANDS)
     for line in lines:
         parser.parse_args(shlex.split(line, comments=True)[1:])
 

@@ -14,7 +14,7 @@ from small_runs import DATA
 from test_runs import At, contents
 
 import kerasvae as kv
-import kerasvae_command
+from kerasvae import cli
 from kerasvae.callbacks import Checkpoint
 
 BATCHES = functools.partial(kv.datasets.images, DATA, 4, steps=6)
@@ -283,7 +283,7 @@ def test_the_command_says_what_went_wrong(tmp_path, monkeypatch, capsys, photos)
 
     options = ["train", "--objective", "vae", "--steps", "2", "--quiet", "--dataset", "folder", "--folder", str(photos)]
     monkeypatch.setattr(kv.runs, "train", diverges)
-    assert kerasvae_command.main([*options, "--out", str(tmp_path / "run")]) == 1
+    assert cli.main([*options, "--out", str(tmp_path / "run")]) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.endswith(
         "kerasvae: error: the loss is nan after step 3; 'checkpoint.keras' holds step 2\n"

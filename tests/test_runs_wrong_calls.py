@@ -11,7 +11,7 @@ from test_runs import SHAPE, batches, build
 from wrong_calls import WrongCall, check, wrong_calls
 
 import kerasvae as kv
-import kerasvae_command
+from kerasvae import cli
 from kerasvae.callbacks import Checkpoint, DisentanglementScores, HistoryFile, LatentKL, LatentTraversals, read_history
 
 Scores = functools.partial(DisentanglementScores, train=20, test=4)
@@ -45,14 +45,14 @@ def altered(text):
 
 def command(*arguments):
     """The arguments of `kerasvae train`, parsed and checked as by the command."""
-    parser = kerasvae_command.parser()
+    parser = cli.parser()
 
     def error(message):
         raise ValueError(message)
 
     for module in parser._subparsers._group_actions[0].choices.values():
         module.error = error
-    return kerasvae_command.check(parser.parse_args(["train", *arguments]))
+    return cli.check(parser.parse_args(["train", *arguments]))
 
 
 NEW = ("--objective", "betavae", "--steps", "2", "--out", "run")

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
-import json
+import argparse
 from pathlib import Path
 
-from kerasvae import analysis, files
+from kerasvae.cli.analysis import add_options, check_options, show
 from kerasvae.cli.data import build_data, title
-from kerasvae.cli.model import build_loss
+from kerasvae.cli.losses import build_loss
+
+PROTOCOLS = ("independent", "authors")
+DEFAULTS = {"loss": "mse", "pairs": 50_000, "out": "runs/factor_importance"}
+
+
+def add(commands) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        "factor-importance",
+        aliases=["factor_importance"],
+        help="distances that a loss perceives along each factor",
+        description="Print how far apart a loss sees images that differ in one factor, the most important factor "
+        "first, with the published numbers where there are any; write distances.json and distances.png.",
+        epilog="example: kerasvae factor-importance --dataset dsprites --protocol authors",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    add_options(parser, least_pairs=1, **DEFAULTS)
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="how pairs are drawn (default independent)")
+    parser.set_defaults(protocol="independent")
+    return parser
+
+
+def check(values: dict) -> dict:
+    return check_options(values, DEFAULTS["loss"])
+
+
+def run(values: dict) -> None:
+    factor_importance(**values)
 
 
 def factor_importance(*, out, pairs: int, seed: int, protocol: str, as_json: bool = False, **settings):
@@ -26,6 +54,8 @@ def factor_importance(*, out, pairs: int, seed: int, protocol: str, as_json: boo
         ValueError, OSError: as `perceived_distances` and the classes that the settings name, or when `out` cannot be
             written.
     """
+    from kerasvae import analysis, files
+
     files.check_writable(Path(out) / "distances.json", "--out")
     data = build_data(settings)
     distances = analysis.perceived_distances(
@@ -34,11 +64,3 @@ def factor_importance(*, out, pairs: int, seed: int, protocol: str, as_json: boo
     distances.save(out)
     show(distances, as_json, Path(out) / "distances.json", Path(out) / "distances.png")
     return distances
-
-
-def show(result, as_json: bool, *written: Path) -> None:
-    """Print a result, as a table with where it was written, or as JSON alone."""
-    if as_json:
-        print(json.dumps(result.to_json(), indent=2, allow_nan=False))
-    else:
-        print(result, *written, sep="\n")

@@ -2,12 +2,53 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
-from kerasvae import analysis, files
+from kerasvae.cli.analysis import add_options, check_options, show
 from kerasvae.cli.data import build_data, title
-from kerasvae.cli.factor_importance import show
-from kerasvae.cli.model import build_loss
+from kerasvae.cli.losses import build_loss
+from kerasvae.cli.options import flag, integer, number
+
+DEFAULTS = {"loss": "boxblur", "pairs": 10_000, "out": "runs/loss_audit"}
+
+
+def add(commands) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        "loss-audit",
+        aliases=["loss_audit", "audit"],
+        help="what a loss can see of a data set before any training",
+        description="Print each factor's importance, how far perceived distances follow the order of its values, and "
+        "whether the data set is adversarial for the loss; for boxblur also a scan over radius and weight. Write "
+        "audit.json and audit.png.",
+        epilog="example: kerasvae loss-audit --dataset folder --folder photos --factors-csv photos/factors.csv",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    add_options(parser, least_pairs=2, **DEFAULTS)
+    parser.add_argument(
+        "--radii", nargs="*", type=integer(0), metavar="N", help="of boxblur, to scan (default up to the image's size)"
+    )
+    parser.add_argument(
+        "--weights", nargs="*", type=number, metavar="W", help="of boxblur, to scan (default 1 to 10000)"
+    )
+    parser.add_argument(
+        "--threshold", type=number, metavar="S", help="spread up to which distances are constant (default 0.01)"
+    )
+    parser.set_defaults(radii=None, weights=None, threshold=0.01)
+    return parser
+
+
+def check(values: dict) -> dict:
+    settings = check_options(values, DEFAULTS["loss"])
+    for name in ("radii", "weights"):
+        if settings[name] is not None and settings["loss"] != "boxblur":
+            raise ValueError(f"{flag(name)} is only for --loss boxblur, not {settings['loss']}")
+    return settings
+
+
+def run(values: dict) -> None:
+    loss_audit(**values)
 
 
 def loss_audit(*, out, pairs: int, seed: int, threshold: float, radii, weights, as_json: bool = False, **settings):
@@ -25,6 +66,8 @@ def loss_audit(*, out, pairs: int, seed: int, threshold: float, radii, weights, 
     Raises:
         ValueError, OSError: as `audit` and the classes that the settings name, or when `out` cannot be written.
     """
+    from kerasvae import analysis, files
+
     files.check_writable(Path(out) / "audit.json", "--out")
     data = build_data(settings)
     result = analysis.audit(

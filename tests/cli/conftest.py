@@ -4,14 +4,14 @@ import sys
 import pytest
 
 import kerasvae as kv
-from kerasvae import cli, networks
+from kerasvae import networks
 
 
 @pytest.fixture
 def small_networks(monkeypatch):
     """Networks of a few weights, for what does not depend on their size."""
-    functions = (networks.mlp_encoder, networks.mlp_decoder)
-    monkeypatch.setitem(cli.NETWORKS, "mlp", tuple(functools.partial(function, hidden=(4,)) for function in functions))
+    for name in ("mlp_encoder", "mlp_decoder"):
+        monkeypatch.setattr(networks, name, functools.partial(getattr(networks, name), hidden=(4,)))
     discriminator = functools.partial(networks.mlp_discriminator, hidden=(4,))
     monkeypatch.setattr(sys.modules["kerasvae.models.factor_vae"], "mlp_discriminator", discriminator)
 

@@ -1,5 +1,6 @@
 """What the command answers without Keras: help, wrong arguments, and the settings of a run."""
 
+import inspect
 import json
 import math
 import os
@@ -7,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 import kerasvae as kv
-import kerasvae_command
 from kerasvae import analysis, cli, image_files
+from kerasvae.cli import data, export, factor_importance, loss_audit, losses, options, score, train
 from kerasvae.datasets import mpi3d, smallnorb
-from kerasvae_command import data, export, factor_importance, losses, options, score, train
 
 # A run of `kerasvae train` as far as its settings go, for what is answered before anything is loaded.
 SETTINGS = {
@@ -181,17 +182,17 @@ ERRORS = [
 ]
 MANY_COMMANDS = """
 import contextlib, io, json, sys
-import kerasvae_command
+from kerasvae import cli
 answers = []
 for argv in json.load(sys.stdin):
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            status = kerasvae_command.main(argv)
+            status = cli.main(argv)
         except SystemExit as end:
             status = end.code
     answers.append([status, out.getvalue(), err.getvalue()])
-heavy = sorted({"keras", "kerasvae", "numpy", "tensorflow", "jax", "torch", "rich"} & set(sys.modules))
+heavy = sorted({"keras", "numpy", "tensorflow", "jax", "torch", "rich"} & set(sys.modules))
 print(json.dumps({"answers": answers, "heavy": heavy}))
 """
 
@@ -210,7 +211,7 @@ def answered(tmp_path_factory):
     process = subprocess.run(
         [sys.executable, "-c", MANY_COMMANDS],
         input=json.dumps(commands),
-        env={**os.environ, "PYTHONPATH": str(Path(kerasvae_command.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])},
         capture_output=True,
         text=True,
         check=True,
@@ -237,13 +238,28 @@ def test_errors(answered, number):
     assert ERRORS[number][1] in err
 
 
+def classes(room, base):
+    """Names of the public classes of a room that can be made and are of a kind."""
+    found = {name: getattr(room, name) for name in room.__all__ if isinstance(getattr(room, name), type)}
+    return [name for name, kind in found.items() if issubclass(kind, base) and not inspect.isabstract(kind)]
+
+
+# Data sets that are made of arrays, which a command line cannot give.
+OF_ARRAYS = ("FromArrays", "GroundTruthData", "ImageTable")
+
+
+def encoders():
+    """Architectures of which there are an encoder and a decoder."""
+    return [name.removesuffix("_encoder") for name in kv.networks.__all__ if name.endswith("_encoder")]
+
+
 @pytest.mark.parametrize(
     ("names", "mapped"),
     [
-        (data.DATASETS, cli.DATASETS),
-        (train.OBJECTIVES, cli.OBJECTIVES),
-        (losses.LOSSES, cli.LOSSES),
-        (train.NETWORKS, cli.NETWORKS),
+        ({*data.DATASETS.values(), *OF_ARRAYS}, classes(kv.datasets, kv.datasets.GroundTruthData)),
+        (train.OBJECTIVES.values(), classes(kv.models, kv.VAE)),
+        (losses.LOSSES.values(), classes(kv.losses, keras.losses.Loss)),
+        (map("".join, train.NETWORKS.values()), (f"{n}_encoder{n}_decoder" for n in encoders())),
         (score.SCORES, kv.metrics.SCORES),
         (score.PRESETS, sys.modules["kerasvae.metrics.evaluate"].PRESETS),
         (score.REPRESENTATIONS, sys.modules["kerasvae.metrics.material"].REPRESENTATIONS),
@@ -289,7 +305,7 @@ def test_numbers_and_ramps(text, value):
     assert options.hyperparameter(-math.inf)(text) == value
     if ":" in text:
         start, end, steps = (float(part) for part in text.split(":"))
-        number_or_ramp = sys.modules["kerasvae.cli.model"].number_or_ramp
+        number_or_ramp = train.number_or_ramp
         assert number_or_ramp(value) == kv.schedules.Linear(start, end, steps=steps)
 
 
@@ -355,7 +371,7 @@ def test_settings_that_are_none(tmp_path, text, message):
 
 
 def test_version(capsys):
-    assert kerasvae_command.main(["--version"]) == 0
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"kerasvae {kv.__version__}\n"
 
 
@@ -373,8 +389,8 @@ def test_errors_while_it_runs(tmp_path, monkeypatch, capsys, error, status, line
     def fail(**_):
         raise error
 
-    monkeypatch.setattr(cli, "train", fail)
-    assert kerasvae_command.main(["train", "--objective", "vae", "--steps", "1", "--out", str(tmp_path)]) == status
+    monkeypatch.setattr(train, "train", fail)
+    assert cli.main(["train", "--objective", "vae", "--steps", "1", "--out", str(tmp_path)]) == status
     assert capsys.readouterr() == ("", line)
 
 
@@ -385,8 +401,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys, began):
             (out / "settings.json").write_text("{}")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "train", interrupt)
-    assert kerasvae_command.main(["train", "--objective", "vae", "--steps", "1", "--out", str(tmp_path)]) == 130
+    monkeypatch.setattr(train, "train", interrupt)
+    assert cli.main(["train", "--objective", "vae", "--steps", "1", "--out", str(tmp_path)]) == 130
     advice = f"; go on with: kerasvae train --resume --out {tmp_path}" if began else " before the run began"
     assert capsys.readouterr().err == f"\nkerasvae: interrupted{advice}\n"
 
@@ -395,6 +411,6 @@ def test_ctrl_c_of_another_command(tmp_path, monkeypatch, capsys):
     def interrupt(**_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "loss_audit", interrupt)
-    assert kerasvae_command.main(["audit", "--out", str(tmp_path)]) == 130
+    monkeypatch.setattr(loss_audit, "loss_audit", interrupt)
+    assert cli.main(["audit", "--out", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "\nkerasvae: interrupted\n"

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import sys
 from pathlib import Path
 
 import keras
@@ -11,12 +10,10 @@ import pytest
 from PIL import Image
 
 import kerasvae as kv
-import kerasvae_command
 from kerasvae import cli
+from kerasvae.cli import data, train
 from kerasvae.datasets import published_files
-from kerasvae_command import data, train
 
-build = sys.modules["kerasvae.cli.data"]
 eager_on_tensorflow = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="JAX takes minutes uncompiled")
 # Arguments of the classes that the command leaves out.
 NOT_OFFERED = {
@@ -31,7 +28,7 @@ GENERATED = ("xysquares", "xyobject", "xyobjectshaded", "dsprites", "colordsprit
 
 def settings_of(*options, command="factor-importance"):
     arguments = [command, *options]
-    return kerasvae_command.check(kerasvae_command.parser().parse_args(arguments))
+    return cli.check(cli.parser().parse_args(arguments))
 
 
 def offered(dataset):
@@ -41,28 +38,28 @@ def offered(dataset):
 
 @pytest.mark.parametrize("dataset", data.DATASETS)
 def test_a_data_set_s_options_are_its_class_s_arguments(dataset):
-    signature = inspect.signature(cli.DATASETS[dataset]).parameters
+    signature = inspect.signature(data.data_class(dataset)).parameters
     options = offered(dataset)
-    assert {build.ARGUMENTS[name] for name in set(signature) - NOT_OFFERED.get(dataset, set())} == set(options)
+    assert {data.ARGUMENTS[name] for name in set(signature) - NOT_OFFERED.get(dataset, set())} == set(options)
     for argument in set(signature) - NOT_OFFERED.get(dataset, set()):
-        default, option = signature[argument].default, options[build.ARGUMENTS[argument]]
+        default, option = signature[argument].default, options[data.ARGUMENTS[argument]]
         if argument == "rgb":
             assert default is (not option)
-        elif dataset in data.NEEDED and build.ARGUMENTS[argument] == data.NEEDED[dataset][0]:
+        elif dataset in data.NEEDED and data.ARGUMENTS[argument] == data.NEEDED[dataset][0]:
             assert default is inspect.Parameter.empty and option is None
         else:
             assert default == option
 
 
 def test_every_option_is_an_argument():
-    assert set(build.ARGUMENTS.values()) == set(data.ONLY_WITH)
+    assert set(data.ARGUMENTS.values()) == set(data.ONLY_WITH)
     assert all(choice == "dataset" for choice, _ in data.ONLY_WITH.values())
     assert set(data.ONLY_WITH) <= set(train.ONLY_WITH)
 
 
 @pytest.mark.parametrize("dataset", GENERATED)
 def test_without_options_a_data_set_is_the_class_s_own(dataset):
-    made, own = cli.build_data(settings_of("--dataset", dataset)), cli.DATASETS[dataset]()
+    made, own = data.build_data(settings_of("--dataset", dataset)), data.data_class(dataset)()
     assert type(made) is type(own)
     public = {name: value for name, value in vars(own).items() if name != "sprites"}
     for name, value in public.items():
@@ -104,14 +101,14 @@ def test_options_reach_the_class(tmp_path, monkeypatch, options, arguments):
     given = {}
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (64, 64)).save(tmp_path / "image.png")
-    monkeypatch.setitem(cli.DATASETS, options[0], lambda **arguments: given.update(arguments))
-    cli.build_data(settings_of("--dataset", *(option.format(tmp=tmp_path) for option in options)))
+    monkeypatch.setattr(kv.datasets, data.DATASETS[options[0]], lambda **arguments: given.update(arguments))
+    data.build_data(settings_of("--dataset", *(option.format(tmp=tmp_path) for option in options)))
     expected = {
         name: value.format(tmp=tmp_path) if isinstance(value, str) else value for name, value in arguments.items()
     }
     assert expected.items() <= given.items()
     # The class has no others.
-    assert {build.ARGUMENTS[name] for name in given} <= set(offered(options[0]))
+    assert {data.ARGUMENTS[name] for name in given} <= set(offered(options[0]))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +122,7 @@ def test_options_reach_the_class(tmp_path, monkeypatch, options, arguments):
     ],
 )
 def test_titles(options, title):
-    assert build.title(settings_of("--dataset", *options)) == title.format(here=Path.cwd().name)
+    assert data.title(settings_of("--dataset", *options)) == title.format(here=Path.cwd().name)
 
 
 def prepared_smallnorb(folder):
@@ -141,14 +138,14 @@ def prepared_smallnorb(folder):
 
 def test_prepared_data(tmp_path):
     prepared_smallnorb(tmp_path)
-    made = cli.build_data(settings_of("--dataset", "smallnorb", "--data-dir", str(tmp_path)))
+    made = data.build_data(settings_of("--dataset", "smallnorb", "--data-dir", str(tmp_path)))
     assert len(made) == 24_300 and (made.images([0]) == 9).all()
-    random = cli.build_data(settings_of("--dataset", "smallnorb", "--data-dir", str(tmp_path), "--factors", "4"))
+    random = data.build_data(settings_of("--dataset", "smallnorb", "--data-dir", str(tmp_path), "--factors", "4"))
     assert random.random and len(random) == 4_860
 
 
 def main(*arguments):
-    return kerasvae_command.main([str(argument) for argument in arguments])
+    return cli.main([str(argument) for argument in arguments])
 
 
 TRAIN = ("train", "--objective", "vae", "--networks", "mlp", "--latents", "2", "--steps", "2", "--batch-size", "4")

@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 from serving.small_bundles import Linear, write_bundle
 
-import kerasvae_command
+from kerasvae import cli
+from kerasvae.cli import encode
 from kerasvae.serving import code_files, encode_files, images, manifest
-from kerasvae_command import encode
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 ENCODE = """
 import json, sys
-import kerasvae_command
-status = kerasvae_command.main(["encode", *sys.argv[1:]])
+from kerasvae import cli
+status = cli.main(["encode", *sys.argv[1:]])
 heavy = sorted({"keras", "tensorflow", "jax", "torch", "sklearn", "matplotlib"} & set(sys.modules))
 print(json.dumps({"status": status, "heavy": heavy}))
 """
@@ -44,7 +44,7 @@ def test_it_encodes_without_keras(material, tmp_path):
     out = tmp_path / "codes.npz"
     process = subprocess.run(
         [sys.executable, "-c", ENCODE, str(bundle), str(photos), "--out", str(out), "--logvar", "--threads", "1"],
-        env={**os.environ, "PYTHONPATH": str(Path(kerasvae_command.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])},
         capture_output=True,
         text=True,
         check=True,
@@ -63,23 +63,23 @@ def test_it_encodes_without_keras(material, tmp_path):
 def test_exit_status_and_report(material, tmp_path, capsys):
     bundle, photos, _ = material
     command = ["encode", str(bundle), str(photos), "--out", str(tmp_path / "codes.csv"), "--batch-size", "2"]
-    assert kerasvae_command.main(command) == 0
+    assert cli.main(command) == 0
     captured = capsys.readouterr()
     assert captured.out == f"5 images encoded: {tmp_path / 'codes.csv'}\n" and not captured.err
     for number in range(12):
         (photos / f"broken {number:02}.png").write_text("no image")
-    assert kerasvae_command.main(command) == 1
+    assert cli.main(command) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 12 and lines[10] == "  and 2 more"
     assert lines[11] == f"kerasvae: error: 12 files could not be used, as listed in {tmp_path / 'codes.csv.errors.csv'}"
-    assert kerasvae_command.main([*command, "--on-error", "stop"]) == 2
+    assert cli.main([*command, "--on-error", "stop"]) == 2
     assert "broken 00.png' cannot be used: no image of a known format" in capsys.readouterr().err
     # The first batches are kept; other files than the broken one are gone on with.
-    assert kerasvae_command.main([*command]) == 2
+    assert cli.main([*command]) == 2
     assert "an interrupted run left 4 results" in capsys.readouterr().err
-    assert kerasvae_command.main([*command, "--resume"]) == 1
+    assert cli.main([*command, "--resume"]) == 1
     assert capsys.readouterr().out.startswith("5 images encoded")
-    assert kerasvae_command.main([*command, "--pixel-limit", "23"]) == 1
+    assert cli.main([*command, "--pixel-limit", "23"]) == 1
     assert capsys.readouterr().out.startswith("0 images encoded")
 
 
@@ -90,7 +90,7 @@ def test_after_ctrl_c(material, tmp_path, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["kerasvae.serving"], "encode_files", interrupted)
-    assert kerasvae_command.main(["encode", str(bundle), str(photos), "--out", str(tmp_path / "codes.csv")]) == 130
+    assert cli.main(["encode", str(bundle), str(photos), "--out", str(tmp_path / "codes.csv")]) == 130
     assert capsys.readouterr().err == "\nkerasvae: interrupted; go on with the same command and --resume\n"
 
 
@@ -119,7 +119,7 @@ def test_arguments_that_are_refused_at_once(material, capsys, arguments, message
     bundle, photos, _ = material
     arguments = [argument.format(bundle=bundle, photos=photos) for argument in arguments]
     with pytest.raises(SystemExit) as caught:
-        kerasvae_command.main(["encode", *arguments])
+        cli.main(["encode", *arguments])
     err = capsys.readouterr().err
     assert caught.value.code == 2 and message in err and err.count("\n") == 1
 
@@ -127,7 +127,7 @@ def test_arguments_that_are_refused_at_once(material, capsys, arguments, message
 def test_a_damaged_bundle(material, tmp_path, capsys):
     bundle, photos, _ = material
     (bundle / "encoder.onnx").write_bytes(b"cut")
-    assert kerasvae_command.main(["encode", str(bundle), str(photos), "--out", str(tmp_path / "codes.csv")]) == 2
+    assert cli.main(["encode", str(bundle), str(photos), "--out", str(tmp_path / "codes.csv")]) == 2
     err = capsys.readouterr().err
     assert "encoder.onnx is cut short or altered" in err and err.count("\n") == 1
     assert not (tmp_path / "codes.csv").exists()
@@ -137,5 +137,5 @@ def test_the_command_knows_what_the_package_does(capsys):
     assert encode.FORMATS == code_files.FORMATS and encode.MANIFEST == manifest.FILE_NAME
     assert encode.ON_ERROR == sys.modules[encode_files.__module__].ON_ERROR
     with pytest.raises(SystemExit):
-        kerasvae_command.main(["encode", "--help"])
+        cli.main(["encode", "--help"])
     assert f"(default {images.PIXEL_LIMIT})" in " ".join(capsys.readouterr().out.split())

@@ -5,10 +5,9 @@ import functools
 
 import pytest
 
-import kerasvae_command
-from kerasvae import networks, tuning
+from kerasvae import cli, networks, tuning
+from kerasvae.cli import experiment
 from kerasvae.tuning import grids
-from kerasvae_command import experiment
 
 TINY = {
     "latents": 2,
@@ -43,16 +42,16 @@ def table(folder):
 
 def test_a_grid_in_parts(tiny, tmp_path, capfd):
     out = ["augmented_loss", "--scale", "small", "--out", str(tmp_path / "study")]
-    assert kerasvae_command.main(["experiment", *out, "--rows", "2"]) == 0
+    assert cli.main(["experiment", *out, "--rows", "2"]) == 0
     said = capfd.readouterr().out
     assert "row 2  framework=" in said and "mig " in said
     assert "1 of 3 rows are finished\nmissing: rows 1,3" in said
     assert [line["status"] for line in table(tmp_path / "study")] == ["missing", "finished", "missing"]
     first = (tmp_path / "study" / "rows" / table(tmp_path / "study")[1]["folder"] / "result.json").read_bytes()
 
-    assert kerasvae_command.main(["experiment", *out, "--rows", "3", "--resume", "--quiet"]) == 0
+    assert cli.main(["experiment", *out, "--rows", "3", "--resume", "--quiet"]) == 0
     assert capfd.readouterr().out == ""
-    assert kerasvae_command.main(["results", *out]) == 0
+    assert cli.main(["results", *out]) == 0
     said = capfd.readouterr().out.splitlines()
     assert said == [
         str(tmp_path / "study" / "results.csv"),
@@ -71,7 +70,7 @@ def test_failed_rows_are_said_and_the_others_kept(tiny, tmp_path, capfd):
     tiny[0]["beta"], tiny[0]["beta_sum"] = 1e30, 1e30 * 128
     tiny[0]["learning_rate"] = 1e30
     out = ["augmented_loss", "--scale", "small", "--out", str(tmp_path)]
-    assert kerasvae_command.main(["experiment", *out, "--rows", "1-2"]) == 1
+    assert cli.main(["experiment", *out, "--rows", "1-2"]) == 1
     said = capfd.readouterr()
     assert "row 1" in said.out and "FAILED, see " in said.out
     assert "failed: rows 1\nmissing: rows 3" in said.out
@@ -110,7 +109,7 @@ def test_wrong_arguments(tmp_path, capfd, arguments, message):
     (tmp_path / "begun" / "study.json").write_text("{}")
     places = {"begun": tmp_path / "begun", "new": tmp_path / "new"}
     with pytest.raises(SystemExit) as caught:
-        kerasvae_command.main([argument.format(**places) for argument in arguments])
+        cli.main([argument.format(**places) for argument in arguments])
     assert caught.value.code == 2
     assert message in capfd.readouterr().err
 
@@ -118,14 +117,14 @@ def test_wrong_arguments(tmp_path, capfd, arguments, message):
 def test_folders_are_named_after_the_grid(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
-        kerasvae_command.main(["results", "overlap", "--scale", "small", "--flavour", "authors"])
+        cli.main(["results", "overlap", "--scale", "small", "--flavour", "authors"])
     assert "'runs/overlap-small-authors' holds no experiment" in capfd.readouterr().err
 
 
 def test_results_of_another_experiment_are_refused(tmp_path, capfd):
     (tmp_path / "study.json").write_text("{}")
-    assert kerasvae_command.main(["results", "overlap", "--out", str(tmp_path)]) == 2
+    assert cli.main(["results", "overlap", "--out", str(tmp_path)]) == 2
     assert "--out: " in (said := capfd.readouterr().err) and "holds no experiment" in said
     tuning.experiment_tables.begin_experiment(tmp_path, "adversarial", "small", "corrected", grids.adversarial("small"))
-    assert kerasvae_command.main(["results", "overlap", "--out", str(tmp_path)]) == 2
+    assert cli.main(["results", "overlap", "--out", str(tmp_path)]) == 2
     assert "holds the experiment 'adversarial', not 'overlap'" in capfd.readouterr().err

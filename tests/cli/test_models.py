@@ -7,10 +7,9 @@ import keras
 import pytest
 
 import kerasvae as kv
-import kerasvae_command
 from kerasvae import cli
-from kerasvae_command import train
-from kerasvae_command.options import flag
+from kerasvae.cli import train
+from kerasvae.cli.options import flag
 
 every_objective = pytest.mark.parametrize("objective", train.OBJECTIVES)
 SQUARES = kv.datasets.XYSquares(num_squares=1, rgb=False)
@@ -20,7 +19,7 @@ def model_of(objective, *options):
     """The model of `kerasvae train` with these options."""
     arguments = ["train", "--out", "nowhere", "--objective", objective, "--steps", "1", "--networks", "mlp"]
     arguments += ["--batch-size", "8", "--grey", "--num-squares", "1", *options]
-    return cli.build_model(SQUARES, kerasvae_command.check(kerasvae_command.parser().parse_args(arguments)))
+    return train.build_model(SQUARES, cli.check(cli.parser().parse_args(arguments)))
 
 
 def options_of(objective):
@@ -42,7 +41,7 @@ def objective_config(model):
 @every_objective
 def test_an_objective_s_options_are_its_class_s_arguments(objective):
     signature = {}
-    for owner in reversed(cli.OBJECTIVES[objective].__mro__):
+    for owner in reversed(train.objective_class(objective).__mro__):
         if issubclass(owner, kv.VAE) and owner is not kv.VAE:
             parameters = inspect.signature(owner.__init__).parameters.values()
             signature.update((parameter.name, parameter.default) for parameter in parameters)
@@ -64,14 +63,14 @@ def test_an_objective_s_options_are_its_class_s_arguments(objective):
     if objective == "annealedvae":
         assert signature.pop("capacity") is None and options.pop("capacity")  # compared by the next test
     assert options == signature
-    assert set(options) <= set(cli.ARGUMENTS)
+    assert set(options) <= set(train.ARGUMENTS)
 
 
 @every_objective
 def test_without_options_a_model_is_the_class_s_own(small_networks, objective):
     model = model_of(objective)
     own = {"dataset_size": 64} if objective == "betatcvae" else {}
-    plain = cli.OBJECTIVES[objective](model.encoder, model.decoder, **own)
+    plain = train.objective_class(objective)(model.encoder, model.decoder, **own)
     assert type(model) is type(plain)
     assert objective_config(model) == objective_config(plain)
 
@@ -140,7 +139,7 @@ def test_what_an_objective_refuses_leaves_no_run(small_networks, tmp_path, capsy
     pytest.importorskip("tensorflow", reason="the pipelines are tf.data")
     arguments = ["train", "--objective", objective, "--networks", "mlp", "--grey", "--num-squares", "1", "--steps", "1"]
     arguments += ["--batch-size", "8", *options, "--out", str(tmp_path / "run")]
-    assert kerasvae_command.main(arguments) == 2
+    assert cli.main(arguments) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run" / "settings.json").exists()
 
@@ -151,10 +150,10 @@ def test_every_objective_trains(small_networks, eager, tmp_path, objective):
     arguments = ["train", "--objective", objective, "--networks", "mlp", "--grey", "--num-squares", "1", "--steps", "2"]
     arguments += ["--batch-size", "4", "--quiet"]
     with contextlib.redirect_stdout(None):
-        assert kerasvae_command.main([*arguments, "--out", str(tmp_path / "run")]) == 0
-        assert kerasvae_command.main([*arguments, "--on-device", "--out", str(tmp_path / "on_device")]) == 0
+        assert cli.main([*arguments, "--out", str(tmp_path / "run")]) == 0
+        assert cli.main([*arguments, "--on-device", "--out", str(tmp_path / "on_device")]) == 0
     model, on_device = (kv.runs.load_model(tmp_path / folder) for folder in ("run", "on_device"))
-    assert type(model) is cli.OBJECTIVES[objective] and int(model.step) == 2
+    assert type(model) is train.objective_class(objective) and int(model.step) == 2
     for a, b in zip(model.get_weights(), on_device.get_weights(), strict=True):
         assert (a == b).all()
     # Of its own it has learnt the constants of the data.

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import kerasvae_command
-from kerasvae_command import report
+from kerasvae import cli
+from kerasvae.cli import report
 
 REPORT = """
 import json, sys
-import kerasvae_command
-from kerasvae_command.options import Parser
-from kerasvae_command import report
+from kerasvae import cli
+from kerasvae.cli.options import Parser
+from kerasvae.cli import report
 main_parser = Parser("kerasvae")
 parser = report.add(main_parser.add_subparsers())
 report.run(report.check(vars(main_parser.parse_args(sys.argv[1:]))))
@@ -42,7 +42,7 @@ def test_the_page_is_written_without_keras(sweep, tmp_path):
     arguments = [str(sweep), *COLUMNS.split(), "--out", str(tmp_path / "report.html"), "--replicates", "5", "--quiet"]
     process = subprocess.run(
         [sys.executable, "-c", REPORT, "report", *arguments, "--title", "My sweep"],
-        env={**os.environ, "PYTHONPATH": str(Path(kerasvae_command.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])},
         capture_output=True,
         text=True,
     )
@@ -55,7 +55,7 @@ def test_the_page_is_written_without_keras(sweep, tmp_path):
 
 
 def checked(*arguments):
-    from kerasvae_command.options import Parser
+    from kerasvae.cli.options import Parser
 
     main_parser = Parser("kerasvae")
     report.add(main_parser.add_subparsers())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kerasvae as kv
-import kerasvae_command
+from kerasvae import cli
 
 TRAIN = [
     *("train", "--objective", "adagvae", "--loss", "boxblur", "--beta", "0.01", "--networks", "mlp", "--latents", "2"),
@@ -35,20 +35,20 @@ def run(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kv.AdaGVAE, "fit", interrupted_fit)
-        assert kerasvae_command.main([*TRAIN, "--out", str(folder)]) == 130
+        assert cli.main([*TRAIN, "--out", str(folder)]) == 130
     assert (folder / "checkpoint.keras").is_file()
     return folder
 
 
 def test_train_and_resume(run, tmp_path, capsys):
     # Without the other arguments: they are the run's.
-    assert kerasvae_command.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0
+    assert cli.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0
     assert capsys.readouterr().out == (
         f"trained 8 steps: {run / 'model.keras'}, history in {run / 'history.csv'}\nnext: kerasvae score {run}\n"
     )
-    assert kerasvae_command.main([*TRAIN, "--resume", "--out", str(run)]) == 0
+    assert cli.main([*TRAIN, "--resume", "--out", str(run)]) == 0
     loud = [argument for argument in TRAIN if argument != "--quiet"]
-    assert kerasvae_command.main([*loud, "--out", str(tmp_path / "whole")]) == 0
+    assert cli.main([*loud, "--out", str(tmp_path / "whole")]) == 0
     # The KL of each latent is in the history, not in the progress bar.
     shown = capsys.readouterr().out
     assert "kl_nats" in shown and "kl.z" not in shown
@@ -68,12 +68,12 @@ def test_train_and_resume(run, tmp_path, capsys):
 
 
 def test_score(run, capsys):
-    assert kerasvae_command.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0
+    assert cli.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0
     capsys.readouterr()
     names = ["mig", "dci", "factor_vae_score"]
     arguments = ["score", str(run), "--seed", "3", "--preset", "fast", "--scores"]
     sizes = ["--samples", "200", "--test-samples", "50"]
-    assert kerasvae_command.main([*arguments, *names, *sizes, "--jobs", "2", "--bootstrap", "2"]) == 0
+    assert cli.main([*arguments, *names, *sizes, "--jobs", "2", "--bootstrap", "2"]) == 0
     table = capsys.readouterr().out
     report = json.loads((run / "scores.json").read_text())
     data, model = kv.datasets.XYSquares(num_squares=1, rgb=False), kv.runs.load_model(run)
@@ -82,23 +82,23 @@ def test_score(run, capsys):
     assert report == json.loads(json.dumps({"step": 8, **expected.to_json()}))
     for name, score in expected.items():
         assert f"{name}" in table and f"{float(score):.4f}" in table
-    assert kerasvae_command.main([*arguments, "mig", *sizes, "--representation", "sampled", "--json"]) == 0
+    assert cli.main([*arguments, "mig", *sizes, "--representation", "sampled", "--json"]) == 0
     expected = kv.metrics.evaluate(model, data, ["mig"], representation="sampled", **options)
     assert json.loads(capsys.readouterr().out)["scores"] == {"mig": expected["mig"].to_json()}
 
 
 def test_export(run, capsys):
-    assert kerasvae_command.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0
+    assert cli.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0
     format, name = {
         "tensorflow": ("onnx", "encoder.onnx"),
         "jax": ("tf_saved_model", "encoder"),
         "torch": ("torch", "encoder.pt2"),
     }[keras.config.backend()]
     other = "torch" if format != "torch" else "onnx"
-    assert kerasvae_command.main(["export", str(run), "--format", other]) == 2
+    assert cli.main(["export", str(run), "--format", other]) == 2
     assert f"cannot be written from the {keras.config.backend()} backend" in capsys.readouterr().err
     capsys.readouterr()
-    assert kerasvae_command.main(["export", str(run), "--format", format]) == 0
+    assert cli.main(["export", str(run), "--format", format]) == 0
     assert capsys.readouterr().out == f"exported {run / name}, described in {run / name}.json\n"
     images = kv.datasets.XYSquares(num_squares=1, rgb=False).images([0, 9, 63])
     outputs = kv.export.run(run / name, images, format)
@@ -106,7 +106,7 @@ def test_export(run, capsys):
     # The run's own folder is no place for an export that replaces it.
     before = sorted(path.name for path in run.iterdir())
     arguments = ["export", str(run), "--format", format if name == "encoder" else "tf_saved_model", "--out", str(run)]
-    assert kerasvae_command.main([*arguments, "--force"]) == 2
+    assert cli.main([*arguments, "--force"]) == 2
     assert sorted(path.name for path in run.iterdir()) == before
 
 
@@ -115,7 +115,7 @@ def test_bernoulli_learns_and_is_scored_on_images_in_0_1(tmp_path, monkeypatch):
     arguments = ["train", "--objective", "vae", "--loss", "bernoulli", "--networks", "mlp", "--latents", "2", "--grey"]
     arguments += ["--num-squares", "1", "--steps", "2", "--batch-size", "4", "--quiet", "--out", str(tmp_path)]
     with contextlib.redirect_stdout(None):
-        assert kerasvae_command.main(arguments) == 0
+        assert cli.main(arguments) == 0
     model = kv.runs.load_model(tmp_path)
     assert model.pixel_mean == (0.0,) and model.pixel_std == (1.0,)
     seen = []
@@ -129,7 +129,7 @@ def test_bernoulli_learns_and_is_scored_on_images_in_0_1(tmp_path, monkeypatch):
         kv.metrics, "evaluate", lambda encode, data, scores, **options: evaluate(encode, data, [first_codes], **options)
     )
     with contextlib.redirect_stdout(None):
-        assert kerasvae_command.main(["score", str(tmp_path), "--samples", "9", "--test-samples", "1"]) == 0
+        assert cli.main(["score", str(tmp_path), "--samples", "9", "--test-samples", "1"]) == 0
     codes, factors = seen[0]
     data = kv.datasets.XYSquares(num_squares=1, rgb=False)
     expected = model.encode((data.images(data.index(factors)) / 255).astype("float32"))
@@ -139,7 +139,7 @@ def test_bernoulli_learns_and_is_scored_on_images_in_0_1(tmp_path, monkeypatch):
 def test_package_s_errors_are_one_line(tmp_path, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "settings.json").write_text("{}")
-    assert kerasvae_command.main(["export", str(tmp_path / "run"), "--format", "onnx"]) == 2
+    assert cli.main(["export", str(tmp_path / "run"), "--format", "onnx"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("kerasvae: error: folder: ") and "holds neither model.keras nor" in err
     assert err.count("\n") == 1
@@ -155,5 +155,5 @@ def test_package_s_errors_are_one_line(tmp_path, capsys):
 def test_runs_of_other_commands_are_not_scored(tmp_path, monkeypatch, capsys, settings, message):
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     monkeypatch.setattr(kv.runs, "load_model", lambda folder: None)
-    assert kerasvae_command.main(["score", str(tmp_path)]) == 2
+    assert cli.main(["score", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import kerasvae_command
+from kerasvae import cli
 from kerasvae.metrics.score_file import evaluate_codes
 
 SCORE_FILE = """
 import json, sys
-import kerasvae_command
-status = kerasvae_command.main(["score", *sys.argv[1:]])
+from kerasvae import cli
+status = cli.main(["score", *sys.argv[1:]])
 heavy = sorted({"keras", "tensorflow", "jax", "torch"} & set(sys.modules))
 print(json.dumps({"status": status, "heavy": heavy}))
 """
@@ -35,7 +35,7 @@ def test_codes_in_a_file_are_scored_without_keras(codes):
     arguments = [str(path), "--scores", "mig", "dci", "flatness", "--seed", "3", "--bootstrap", "2", "--json"]
     process = subprocess.run(
         [sys.executable, "-c", SCORE_FILE, *arguments],
-        env={**os.environ, "PYTHONPATH": str(Path(kerasvae_command.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])},
         capture_output=True,
         text=True,
         check=True,
@@ -50,7 +50,7 @@ def test_codes_in_a_file_as_a_table(codes, capsys):
     path, arrays = codes
     test = {"test_codes": arrays["codes"][::2], "test_factors": arrays["factors"][::2]}
     np.savez(path, **arrays, **test, logvar=np.full((60, 3), -3.0))
-    assert kerasvae_command.main(["score", str(path), "--scores", "mig", "sap", "aam", "--jobs", "2"]) == 0
+    assert cli.main(["score", str(path), "--scores", "mig", "sap", "aam", "--jobs", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name in ("mig", "sap", "aam"):
         assert any(name in line for line in lines)
@@ -69,6 +69,6 @@ def test_codes_in_a_file_as_a_table(codes, capsys):
 def test_files_that_cannot_be_scored(tmp_path, capsys, arrays, message):
     path = tmp_path / "codes.npz"
     path.write_text("codes") if arrays is None else np.savez(path, **arrays)
-    assert kerasvae_command.main(["score", str(path)]) == 2
+    assert cli.main(["score", str(path)]) == 2
     err = capsys.readouterr().err
     assert err.startswith("kerasvae: error: ") and message in err and err.count("\n") == 1

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import kerasvae_command
-from kerasvae_command import COMMANDS, options, score
+from kerasvae import cli
+from kerasvae.cli import COMMANDS, options, score
 
 TRAIN = ["train", "--objective", "vae", "--steps", "2"]
 MARKS = ["--out", "{out}"]
@@ -169,7 +169,7 @@ def answer(places, tmp_path, monkeypatch, capsys):
     def answer(argv):
         before = files()
         try:
-            status = kerasvae_command.main([part.format(**places) for part in argv])
+            status = cli.main([part.format(**places) for part in argv])
         except SystemExit as end:
             status = end.code
         out, err = capsys.readouterr()
@@ -240,7 +240,7 @@ def test_no_error_is_a_traceback(places, monkeypatch, capsys, error, status, lin
         raise error
 
     monkeypatch.setattr(score, "run", fail)
-    assert kerasvae_command.main(["score", places["codes"]]) == status
+    assert cli.main(["score", places["codes"]]) == status
     err = capsys.readouterr().err
     assert err.startswith(line) and err.count("\n") == 1
 
@@ -249,10 +249,10 @@ def test_a_traceback_can_be_asked_for(places, monkeypatch):
     monkeypatch.setattr(score, "run", lambda values: {}["latents"])
     monkeypatch.setenv("KERASVAE_TRACEBACK", "1")
     with pytest.raises(KeyError):
-        kerasvae_command.main(["score", places["codes"]])
+        cli.main(["score", places["codes"]])
 
 
 def test_the_largest_image_is_that_of_the_bundles():
     from kerasvae.serving.images import LARGEST_PIXEL_LIMIT
 
-    assert sys.modules["kerasvae_command.encode"].PIXELS == LARGEST_PIXEL_LIMIT
+    assert sys.modules["kerasvae.cli.encode"].PIXELS == LARGEST_PIXEL_LIMIT

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import kerasvae as kv
-import kerasvae_command
+from kerasvae import cli
+from kerasvae.cli import export
 from kerasvae.export import bundle_export
-from kerasvae_command import export
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +20,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     arguments = ["train", "--objective", "vae", "--networks", "mlp", "--latents", "2", "--grey", "--num-squares", "1"]
     with contextlib.redirect_stdout(None):
-        assert (
-            kerasvae_command.main([*arguments, "--steps", "2", "--batch-size", "4", "--quiet", "--out", str(folder)])
-            == 0
-        )
+        assert cli.main([*arguments, "--steps", "2", "--batch-size", "4", "--quiet", "--out", str(folder)]) == 0
     return folder
 
 
@@ -39,7 +36,7 @@ def quick(monkeypatch):
 def test_a_bundle_of_a_run(run, quick, capsys):
     report = {"step": 2, "scores": {"mig": {"value": 0.5}, "dci": {"value": "nan"}}}
     (run / "scores.json").write_text(json.dumps(report))
-    assert kerasvae_command.main(["export", str(run), "--format", "bundle", "--description", "Tiny."]) == 0
+    assert cli.main(["export", str(run), "--format", "bundle", "--description", "Tiny."]) == 0
     path = run / "bundle"
     assert capsys.readouterr().out == f"exported {path}, described in {path / 'README.md'}\n"
     manifest = kv.serving.read_manifest(path)
@@ -51,7 +48,7 @@ def test_a_bundle_of_a_run(run, quick, capsys):
     # Scores of another step, a name and a place of one's own, and no data.
     (run / "scores.json").write_text(json.dumps({**report, "step": 1}))
     arguments = ["--no-data", "--name", "other", "--bundle-version", "2", "--out", str(run / "elsewhere")]
-    assert kerasvae_command.main(["export", str(run), "--format", "bundle", *arguments]) == 0
+    assert cli.main(["export", str(run), "--format", "bundle", *arguments]) == 0
     manifest = kv.serving.read_manifest(run / "elsewhere")
     assert (manifest.name, manifest.version, manifest.active) == ("other", "2", None)
     assert manifest.content["scores"] is None and manifest.content["data"] is None
@@ -68,7 +65,7 @@ def test_what_is_there_already_is_left_alone(tmp_path, capsys, format):
         (out / "saved_model.pb").write_text("mine")
     # Before the run is read, which is none.
     with pytest.raises(SystemExit) as caught:
-        kerasvae_command.main(["export", str(tmp_path), "--format", format, *(["--name", "a"] * (format == "bundle"))])
+        cli.main(["export", str(tmp_path), "--format", format, *(["--name", "a"] * (format == "bundle"))])
     assert caught.value.code == 2
     assert f"--out: there is something at {str(out)!r} already; name another place, or give --force" in (
         capsys.readouterr().err
@@ -78,10 +75,10 @@ def test_what_is_there_already_is_left_alone(tmp_path, capsys, format):
 def test_a_run_s_own_folder_is_no_place_for_its_bundle(run, quick, capsys):
     before = sorted(path.name for path in run.iterdir())
     arguments = ["export", str(run), "--format", "bundle", "--out", str(run)]
-    assert kerasvae_command.main([*arguments, "--force"]) == 2
+    assert cli.main([*arguments, "--force"]) == 2
     assert "error: --out must be a new folder or that of an earlier bundle" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        kerasvae_command.main(arguments)
+        cli.main(arguments)
     assert f"--out: there is something at {str(run)!r} already" in capsys.readouterr().err
     assert sorted(path.name for path in run.iterdir()) == before
 

@@ -10,8 +10,8 @@ from export.small_models import DATA, FORMATS, IMAGES, make
 from wrong_calls import WrongCall, check, wrong_calls
 
 import kerasvae as kv
-from kerasvae_command import export
-from kerasvae_command.options import Parser
+from kerasvae.cli import export
+from kerasvae.cli.options import Parser
 
 FORMAT = FORMATS[0] if FORMATS else "tf_saved_model"
 NAME = {"tf_saved_model": "encoder", "torch": "encoder.pt2"}[FORMAT]

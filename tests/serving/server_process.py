@@ -40,7 +40,7 @@ class Server:
 
     def __enter__(self):
         ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"]
-        program = self._program or ["-m", "kerasvae_command", "serve", *ports]
+        program = self._program or ["-m", "kerasvae", "serve", *ports]
         self.process = subprocess.Popen(
             [sys.executable, *program, *self._arguments],
             env=ENVIRONMENT,

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from kerasvae_command import serve
-from kerasvae_command.options import Parser
+from kerasvae.cli import serve
+from kerasvae.cli.options import Parser
 
 
 def checked(*arguments):

@@ -209,7 +209,7 @@ def test_what_cannot_be_served(tmp_path):
 
 
 def start(folder, *arguments):
-    command = [sys.executable, "-m", "kerasvae_command", "serve"]
+    command = [sys.executable, "-m", "kerasvae", "serve"]
     ports = ["--port", "0", "--grpc-port", "0", "--metrics-port", "0"]
     given = [*ports, *map(str, arguments)]
     return subprocess.Popen([*command, *given], env=ENVIRONMENT, cwd=folder, stderr=subprocess.PIPE, text=True)

@@ -42,13 +42,13 @@ def test_chief_and_workers_from_the_command_line(study):
 
 def test_two_experiments_in_one_folder_at_once(tmp_path):
     with only_process(tmp_path, ".experiment.lock"), pytest.raises(RuntimeError, match="another process is searching"):
-        cli.experiment(name="overlap", scale="small", out=tmp_path, quiet=True)
+        cli.experiment.experiment(name="overlap", scale="small", out=tmp_path, quiet=True)
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_options_are_named_in_errors_of_data_sets(tmp_path):
     places = {"out": tmp_path / "out", "manual_dir": str(tmp_path / "none"), "data_dir": str(tmp_path)}
     with pytest.raises((ValueError, OSError), match=r"^--manual-dir must be a folder"):
-        cli.experiment(name="adversarial", rows=[33], quiet=True, **places)
+        cli.experiment.experiment(name="adversarial", rows=[33], quiet=True, **places)
     # Nothing was run, so that the same command is not refused for want of --resume.
     assert not (tmp_path / "out" / "study.json").exists()

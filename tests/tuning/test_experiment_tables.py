@@ -102,7 +102,7 @@ def test_a_folder_holds_one_experiment(tmp_path):
 
 
 def test_numbers_as_ranges_and_back():
-    from kerasvae_command.experiment import row_numbers
+    from kerasvae.cli.experiment import row_numbers
 
     for text, numbers in (("3,7-12", [3, *range(7, 13)]), ("1", [1]), ("1-2,4", [1, 2, 4])):
         assert row_numbers(text) == numbers

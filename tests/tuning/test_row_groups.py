@@ -230,7 +230,7 @@ def test_other_backends_are_refused():
     with pytest.raises(ValueError, match=f"rows_per_device must be 1 on the backend {keras.config.backend()}.*got 2"):
         tuning.ExperimentRun(rows_per_device=2)
     with pytest.raises(ValueError, match="--rows-per-device must be 1 on the backend"):
-        cli.experiment(name="augmented_loss", scale="small", out="study", rows_per_device=2)
+        cli.experiment.experiment(name="augmented_loss", scale="small", out="study", rows_per_device=2)
 
 
 @pytest.fixture(scope="module")

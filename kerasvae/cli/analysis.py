@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from kerasvae_command import data, losses
-from kerasvae_command.options import fill_in, integer, new_folder
+from kerasvae.cli import data, losses
+from kerasvae.cli.options import fill_in, integer, new_folder
 
 
 def add_options(parser: argparse.ArgumentParser, *, loss: str, pairs: int, least_pairs: int, out: str) -> None:
@@ -31,3 +32,11 @@ def check_options(values: dict, loss: str) -> dict:
     settings = fill_in(values, {**data.DEFAULTS, "loss": loss}, {**data.ONLY_WITH, **losses.ONLY_WITH})
     data.check(settings)
     return settings
+
+
+def show(result, as_json: bool, *written: Path) -> None:
+    """Print a result, as a table with where it was written, or as JSON alone."""
+    if as_json:
+        print(json.dumps(result.to_json(), indent=2, allow_nan=False))
+    else:
+        print(result, *written, sep="\n")

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from kerasvae_command.options import integer, listed, new_file, path
+from kerasvae.cli.options import integer, listed, new_file, path
 
 FORMATS = (".csv", ".npz", ".parquet")
 ON_ERROR = ("report", "stop")

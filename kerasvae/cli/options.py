@@ -69,7 +69,7 @@ def number(text, above_zero: bool = False) -> float:
 def hyperparameter(least: float = 0.0, most: float = math.inf):
     """A type for argparse: a number from `least` to `most`, or a ramp of such numbers, START:STOP:STEPS.
 
-    A ramp stays text, in its shortest form; `kerasvae.cli` makes a schedule of it.
+    A ramp stays text, in its shortest form; `number_or_ramp` makes a schedule of it.
     """
     limits = [f"at least {least:g}"] * math.isfinite(least) + [f"at most {most:g}"] * math.isfinite(most)
     allowed = ", ".join(["must be a number, or a ramp START:STOP:STEPS", *limits])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kerasvae_command.options import integer, number, path
+from kerasvae.cli.options import integer, number, path
 
 LIMITS = """limits:
   A request that is wrong gets a status from 400 to 499 and {"error": "why"}, over gRPC the matching code. It may hold
@@ -102,8 +102,8 @@ def check(values: dict) -> dict:
 def run(values: dict) -> None:
     # Before onnxruntime, whose usage data it turns off.
     import kerasvae.serving  # noqa: F401
+    from kerasvae.cli import version
     from kerasvae.extras import require
-    from kerasvae_command import version
 
     use = "kerasvae serve (in an environment without TensorFlow, which wants another protobuf than MLServer)"
     require(use, ["mlserver", "onnxruntime"], "serve", checkout="make serve, which builds one")

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from kerasvae_command.options import existing_folder, integer, listed, new_file, path
+from kerasvae.cli.options import existing_folder, integer, listed, new_file, path
 
 # Kept here, too: `kerasvae.analysis.study.published` is not imported before the arguments are right.
 PUBLISHED = ("locatello2019-slides", "dubois2019-poster")

@@ -1,5 +1,0 @@
-import sys
-
-from kerasvae_command import main
-
-sys.exit(main())
