@@ -181,7 +181,7 @@ def test_every_room_has_a_rule():
 def test_rooms_import_only_rooms_that_they_may():
     def others(source):
         rooms = ALLOWED[source.room][0]
-        own = rooms_of(source.names) - {source.room}
+        own = rooms_of(source.names) - {source.room, "__version__"}
         # The package's own file names the parts for type checkers alone.
         return own - set(rooms) if rooms is not None and source.room != "__init__" else ()
 
@@ -210,7 +210,7 @@ def test_modules_import_each_other_in_no_circle():
 def test_a_room_does_not_go_through_the_front_door():
     # `from kerasvae import VAE` or `import kerasvae` would hide what is used, and make a circle.
     others = [source for source in SOURCES if source.within != "__init__.py"]
-    assert not offences((source, rooms_of(source.names) - rooms_of(MODULES)) for source in others)
+    assert not offences((source, rooms_of(source.names) - rooms_of(MODULES) - {"__version__"}) for source in others)
     plain = {s: imported(n for n in ast.walk(s.tree) if isinstance(n, ast.Import)) for s in others}
     assert not [source.within for source, names in plain.items() if "kerasvae" in names]
 
@@ -250,7 +250,7 @@ def test_the_command_imports_nothing_but_itself_at_its_top():
     for source in map(Source, COMMAND):
         names = {name.split(".")[0] for name in source.names_at_top}
         assert names <= {"kerasvae", *sys.stdlib_module_names}, source.path.name
-        assert rooms_of(source.names_at_top) <= {"cli"}, source.path.name
+        assert rooms_of(source.names_at_top) <= {"cli", "__version__"}, source.path.name
 
 
 def loaded_by(code):

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 
+from kerasvae import __version__
 from kerasvae.cli import (
     encode,
     experiment,
@@ -71,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     main_parser = parser()
     arguments = main_parser.parse_args(argv)
     if arguments.version:
-        print(f"kerasvae {version()}")
+        print(f"kerasvae {__version__}")
         return 0
     if arguments.command is None:
         main_parser.error(f"a command is needed: {listed(COMMANDS)}")
@@ -103,15 +104,3 @@ def main(argv: list[str] | None = None) -> int:
 def _on_one_line(message: str) -> str:
     """A message on one line, whatever the library it is of; semicolons between the items of an indented list."""
     return " ".join(re.sub(r"(?<![:\n])\n[ \t]+", "; ", message.strip()).split())
-
-
-def version() -> str:
-    """Version of the package, from its metadata where it is installed."""
-    import importlib.metadata
-
-    try:
-        return importlib.metadata.version("kerasvae")
-    except importlib.metadata.PackageNotFoundError:
-        import kerasvae
-
-        return kerasvae.__version__

@@ -102,7 +102,7 @@ def check(values: dict) -> dict:
 def run(values: dict) -> None:
     # Before onnxruntime, whose usage data it turns off.
     import kerasvae.serving  # noqa: F401
-    from kerasvae.cli import version
+    from kerasvae import __version__
     from kerasvae.extras import require
 
     use = "kerasvae serve (in an environment without TensorFlow, which wants another protobuf than MLServer)"
@@ -111,4 +111,4 @@ def run(values: dict) -> None:
     from kerasvae.serving.server.settings import MIB, Limits
 
     limits = Limits(values.pop("max_batch"), values.pop("max_body_mib") * MIB, patience=values.pop("patience"))
-    serve(version=version(), limits=limits, **values)
+    serve(version=__version__, limits=limits, **values)
