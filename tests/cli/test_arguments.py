@@ -166,6 +166,8 @@ ERRORS = [
     (["score", "{codes}", "--representation", "mean"], "--representation is only for runs, not for codes in a file"),
     (["export", "{new}", "--format", "onnx"], "holds no run of `kerasvae train`"),
     (["export", "{run}"], "required: --format"),
+    (["export", "{run}", "--format", "tf_saved_model", "--out", "{codes}"], "--out: there is something at"),
+    (["export", "{run}", "--format", "bundle", "--out", "{codes}", "--force"], "--out: must be a folder, got the file"),
     (["export", "{run}", "--format", "tflite"], "argument --format: invalid choice: 'tflite'"),
     (["export", "{run}", "--format", "bundle", "--formats", "saved_model"], "argument --formats: invalid choice: 'sav"),
     (["export", "{run}", "--format", "onnx", "--out", "encoder"], "--out must end in .onnx for --format onnx"),

@@ -78,11 +78,11 @@ AT_ONCE = [
     ),
     *(
         ([*command, "--out", "{file}"], ["--out", "must be a folder", "got the file", "/file'"])
-        for command in (["factor-importance"], ["audit"], EXPERIMENT)
+        for command in (TRAIN, ["factor-importance"], ["audit"], EXPERIMENT)
     ),
     *(
         ([*command, "--out", "{file}/a"], ["--out", "cannot write", "/file/a'", "/file' is no folder"])
-        for command in (["factor-importance"], ["loss-audit"], EXPERIMENT)
+        for command in (TRAIN, ["factor-importance"], ["loss-audit"], EXPERIMENT)
     ),
     ([*ENCODE, "--out", "{file}/a.csv"], ["--out", "cannot write", "/file' is no folder"]),
     ([*ENCODE, "--out", "{folder}.csv"], ["--out", "must be a file", "got the folder", "/folder.csv'"]),
