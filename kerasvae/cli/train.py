@@ -35,12 +35,7 @@ OBJECTIVES = {
     "adagvae": "AdaGVAE",
     "adamlvae": "AdaMLVAE",
 }
-# {choice: (encoder, decoder) of `kerasvae.networks`}
-NETWORKS = {
-    "conv": ("conv_encoder", "conv_decoder"),
-    "burgess": ("burgess_encoder", "burgess_decoder"),
-    "mlp": ("mlp_encoder", "mlp_decoder"),
-}
+NETWORKS = ("conv", "burgess", "mlp")
 REDUCTIONS = ("mean", "sum")
 ESTIMATORS = ("mws", "mss", "mss_legacy")
 UPDATES = ("alternating", "simultaneous")
@@ -294,21 +289,15 @@ def build_model(data, settings: dict):
     """The compiled model of a run's settings for its data set; ValueError for what its classes refuse."""
     import keras
 
-    from kerasvae import networks
-
-    seed, latents = settings["seed"], settings["latents"]
-    encoder, decoder = (getattr(networks, name) for name in NETWORKS[settings["networks"]])
-    objective = objective_class(settings["objective"])
     # Where one is None, the objective has no such argument or works out its default.
     arguments = {name: number_or_ramp(settings[name]) for name in ARGUMENTS if settings[name] is not None}
-    if settings["objective"] == "betatcvae":
-        arguments["dataset_size"] = len(data)
-    model = objective(
-        encoder(data.image_shape, latents, seed=2 * seed),
-        decoder(data.image_shape, latents, seed=2 * seed + 1),
-        losses.build_loss(settings),
+    model = objective_class(settings["objective"]).for_data(
+        data,
+        settings["latents"],
+        settings["networks"],
+        reconstruction=losses.build_loss(settings),
         reduction=settings["reduction"],
-        seed=seed,
+        seed=settings["seed"],
         **arguments,
     )
     least, most = model.batch_limits()

@@ -10,8 +10,8 @@ from kerasvae import networks
 @pytest.fixture
 def small_networks(monkeypatch):
     """Networks of a few weights, for what does not depend on their size."""
-    for name in ("mlp_encoder", "mlp_decoder"):
-        monkeypatch.setattr(networks, name, functools.partial(getattr(networks, name), hidden=(4,)))
+    small = tuple(functools.partial(each, hidden=(4,)) for each in networks.NETWORKS["mlp"])
+    monkeypatch.setitem(networks.NETWORKS, "mlp", small)
     discriminator = functools.partial(networks.mlp_discriminator, hidden=(4,))
     monkeypatch.setattr(sys.modules["kerasvae.models.factor_vae"], "mlp_discriminator", discriminator)
 

@@ -250,18 +250,13 @@ def classes(room, base):
 OF_ARRAYS = ("FromArrays", "GroundTruthData", "ImageTable")
 
 
-def encoders():
-    """Architectures of which there are an encoder and a decoder."""
-    return [name.removesuffix("_encoder") for name in kv.networks.__all__ if name.endswith("_encoder")]
-
-
 @pytest.mark.parametrize(
     ("names", "mapped"),
     [
         ({*data.DATASETS.values(), *OF_ARRAYS}, classes(kv.datasets, kv.datasets.GroundTruthData)),
         (train.OBJECTIVES.values(), classes(kv.models, kv.VAE)),
         (losses.LOSSES.values(), classes(kv.losses, keras.losses.Loss)),
-        (map("".join, train.NETWORKS.values()), (f"{n}_encoder{n}_decoder" for n in encoders())),
+        (train.NETWORKS, kv.networks.NETWORKS),
         (score.SCORES, kv.metrics.SCORES),
         (score.PRESETS, sys.modules["kerasvae.metrics.evaluate"].PRESETS),
         (score.REPRESENTATIONS, sys.modules["kerasvae.metrics.material"].REPRESENTATIONS),
