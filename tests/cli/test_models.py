@@ -69,7 +69,9 @@ def test_an_objective_s_options_are_its_class_s_arguments(objective):
 @every_objective
 def test_without_options_a_model_is_the_class_s_own(small_networks, objective):
     model = model_of(objective)
-    own = {"dataset_size": 64} if objective == "betatcvae" else {}
+    own = {"pixel_mean": model.pixel_mean, "pixel_std": model.pixel_std}
+    if objective == "betatcvae":
+        own["dataset_size"] = 64
     plain = train.objective_class(objective)(model.encoder, model.decoder, **own)
     assert type(model) is type(plain)
     assert objective_config(model) == objective_config(plain)
