@@ -37,3 +37,14 @@ def identity(images):
 
 def broken(**methods):
     return type("Broken", (Grid,), methods)()
+
+
+# Options with which each score of these few pictures takes little time.
+QUICK = {
+    "dci": {"stages": 3},
+    "beta_vae_score": {"batch_size": 8},
+    "factor_vae_score": {"batch_size": 8, "variance_samples": 100},
+    "flatness": {"repeats": 5},
+    "linearity": {"repeats": 5},
+    "distance_correlations": {"repeats": 5},
+}

@@ -9,7 +9,7 @@ import kerasvae
 
 PACKAGE = Path(kerasvae.__file__).parent
 # These are rebuilt with words of their own.
-OTHERS = ("tuning", "report", "analysis/study", "plots/study_", "cli")
+OTHERS = ("tuning", "report", "analysis/study")
 FILES = [
     path
     for path in (PACKAGE.parent / "README.md", *sorted(PACKAGE.rglob("*.py")))

@@ -138,7 +138,7 @@ def add_options(group) -> None:
         ("data_dir", "of prepared data", {"type": folder_place, "metavar": "FOLDER"}),
         ("manual_dir", "of files that you downloaded", {"type": existing_folder, "metavar": "FOLDER"}),
         ("folder", "of your images", {"type": existing_folder, "metavar": "FOLDER"}),
-        ("factors_csv", "a column `file` and one a factor", {"type": existing_file, "metavar": "FILE"}),
+        ("factors_csv", "a column `file` and one per factor", {"type": existing_file, "metavar": "FILE"}),
         ("image_size", "to resize to", {"type": image_size, "metavar": "N|HxW"}),
         ("channels", "grey or RGB", {"choices": CHANNELS, "type": integer(1, 3)}),
         ("fit", "of other proportions", {"choices": FITS}),

@@ -19,7 +19,7 @@ def add(commands) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "encode",
         help="write the codes of image files",
-        description="Encode image files with a bundle, and write a row or array row a file, in their order; neither "
+        description="Encode image files with a bundle, and write one row per file, in their order; neither "
         "Keras nor a backend is needed. Files that cannot be used are listed in OUT.errors.csv, and the exit status is "
         "then 1. Ctrl-C or a kill costs about a second's work; go on with --resume.",
         epilog="example: kerasvae encode bundles/quickstart photos --recursive --out codes.csv",
@@ -44,7 +44,7 @@ def add(commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--batch-size", type=integer(1), default=256, metavar="N", help="files encoded at a time (default 256)"
     )
-    parser.add_argument("--threads", type=integer(1, 1024), metavar="N", help="default one a processor")
+    parser.add_argument("--threads", type=integer(1, 1024), metavar="N", help="default one per processor")
     parser.add_argument(
         "--pixel-limit", type=integer(1, PIXELS), metavar="N", help="use no files of more pixels (default 89478485)"
     )

@@ -16,10 +16,10 @@ FIELDS = ("study", "dataset", "method", "strength", "strength_name", "seed", "ru
 LONG = ("metric", "value", "representation")
 
 INPUT = """results:
-  A CSV file, with a line a run and a column a metric, or a line a number with columns metric and value; a folder of
-  `kerasvae experiment`; JSON, that of disentanglement_lib too. Several are runs of one study; NAME=RESULTS makes one a
-  study of that name. What the columns were taken to mean stands on the page; --column says it where the guess is wrong,
-  --constant what there is no column of.
+  A CSV file, with one line per run and one column per metric, or one line per number with columns metric and value;
+  a folder of `kerasvae experiment`; JSON, that of disentanglement_lib too. Several are runs of one study; NAME=RESULTS
+  makes one a study of that name. What the columns were taken to mean stands on the page; --column says it where the
+  guess is wrong, --constant what there is no column of.
 
 examples:
   kerasvae report runs/augmented_loss-small-keras --out report.html

@@ -14,7 +14,7 @@ def add(commands) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "results",
         help="table and figure of an experiment",
-        description="Write results.csv, a line a row, and the paper's figure of an experiment that `kerasvae "
+        description="Write results.csv, one line per row, and the paper's figure of an experiment that `kerasvae "
         "experiment` ran, or of the rows that are finished so far; print what is missing.",
         epilog="example: kerasvae results augmented_loss --scale small",
         allow_abbrev=False,

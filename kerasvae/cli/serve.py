@@ -59,7 +59,9 @@ def add(commands) -> argparse.ArgumentParser:
         help="how long a request of few images waits for others to be computed with (default 2)",
     )
     parser.add_argument("--no-batching", action="store_true", help="compute each request by itself")
-    parser.add_argument("--threads", type=integer(1, 1024), metavar="N", help="that compute (default one a processor)")
+    parser.add_argument(
+        "--threads", type=integer(1, 1024), metavar="N", help="that compute (default one per processor)"
+    )
     parser.add_argument(
         "--watch", type=number, default=5.0, metavar="SECONDS", help="look for replaced bundles (default 5; 0: never)"
     )

@@ -17,7 +17,7 @@ def network_functions(networks) -> tuple:
     if not two or any(not callable(each) or isinstance(each, keras.layers.Layer) for each in functions):
         raise ValueError(
             f"networks must be {alternatives(NETWORKS)}, or two functions that make an encoder and a decoder, as "
-            f"(mlp_encoder, mlp_decoder) of kerasvae.networks, each of (image_shape, latents, seed=...); got "
+            "(mlp_encoder, mlp_decoder) of kerasvae.networks, each of (image_shape, latents, seed=...); got "
             f"{shown(networks)}"
         )
     return tuple(functions)

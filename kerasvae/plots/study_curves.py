@@ -154,7 +154,7 @@ def score_scatter(
     """One number of runs against another, a point a run, the colour its method.
 
     Args:
-        frame: a row a run: method, `x`, `y` and `panel`, as `ResultsTable.to_wide()` returns it.
+        frame: one row per run: method, `x`, `y` and `panel`, as `ResultsTable.to_wide()` returns it.
         x, y: names of columns.
         panel: name of a column, a panel for each of its values. Default: one panel.
         x_title, y_title: of the axes. Default: the labels of x and y.

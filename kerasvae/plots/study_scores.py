@@ -40,7 +40,7 @@ def violins(
     """How a score spreads over runs: a violin each method, with its median, and the runs as points where n < 60.
 
     Args:
-        frame: a row a run: columns `by`, `value` and `panel`.
+        frame: one row per run: columns `by`, `value` and `panel`.
         value: name of the score's column.
         by: "method" (default), or "strength" for one method's runs by their strength.
         panel: name of a column, a panel for each of its values. Default: one panel.

@@ -93,7 +93,7 @@ def total_correlation_scatter(
     Larger points are of stronger regularisation within their method.
 
     Args:
-        frame: a row a run: method, sampled, mean (nats), rank (of regularisation) and `panel`, as
+        frame: one row per run: method, sampled, mean (nats), rank (of regularisation) and `panel`, as
             `kerasvae.analysis.study.total_correlation` returns its `pairs`.
         panel, floor, labels, colours, title, caption, legend, columns, path: as `total_correlation_lines`.
 

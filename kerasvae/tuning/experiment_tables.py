@@ -89,7 +89,7 @@ def experiment_results(folder, rows: list[dict]) -> list[dict]:
 
 
 def write_table(path, results: list[dict]) -> None:
-    """Results as a CSV file, a line a row; what a row has not got is empty. The file appears whole or not at all."""
+    """Results as a CSV file, one line per row; what a row has not got is empty. It appears whole or not at all."""
     columns = list(dict.fromkeys(name for result in results for name in result))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

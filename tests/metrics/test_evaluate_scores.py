@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from grid_of_pictures import Grid, broken, identity
+from grid_of_pictures import QUICK, Grid, broken, identity
 
 from kerasvae.metrics import evaluate, mig, modularity, sample_codes
 from kerasvae.metrics.factor_vae_score import factor_vae_score
@@ -12,14 +12,6 @@ from kerasvae.metrics.flatness import flatness
 from kerasvae.metrics.unsupervised import gaussian_total_correlation, gaussian_wasserstein, mutual_information_score
 
 SMALL = {"train": 60, "test": 30, "preset": "fast"}
-QUICK = {
-    "dci": {"stages": 3},
-    "beta_vae_score": {"batch_size": 8},
-    "factor_vae_score": {"batch_size": 8, "variance_samples": 100},
-    "flatness": {"repeats": 5},
-    "linearity": {"repeats": 5},
-    "distance_correlations": {"repeats": 5},
-}
 ALL = (
     "dci explicitness irs mig modularity sap aam mmig beta_vae_score distance_correlations factor_vae_score flatness "
     "linearity gaussian_total_correlation gaussian_wasserstein mutual_information_score"

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from grid_of_pictures import Grid, identity
+from grid_of_pictures import QUICK, Grid, identity
 
 from kerasvae import metrics
 from kerasvae.metrics import SCORES, Score, ScoreInfo, aam, evaluate, mmig, posterior_information
@@ -16,15 +16,6 @@ from kerasvae.metrics.bootstrap import bootstrap_interval
 from kerasvae.metrics.evaluate import compute, resolve
 from kerasvae.metrics.material import Material
 from kerasvae.metrics.score import NEEDS, scores_of_one_model
-
-QUICK = {
-    "dci": {"stages": 3},
-    "beta_vae_score": {"batch_size": 8},
-    "factor_vae_score": {"batch_size": 8, "variance_samples": 100},
-    "flatness": {"repeats": 5},
-    "linearity": {"repeats": 5},
-    "distance_correlations": {"repeats": 5},
-}
 
 
 def posterior(images):
