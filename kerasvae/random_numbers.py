@@ -7,6 +7,8 @@ default.
 
 from __future__ import annotations
 
+import math
+
 from keras import ops
 
 
@@ -36,7 +38,7 @@ def _mix(x):
 
 
 def uniform(seed, step, lanes, stream: int):
-    """One float32 in (0, 1) a lane, determined by the four integers.
+    """One float32 in (0, 1) per lane, determined by the four integers.
 
     Args:
         seed: an integer scalar, at least 0; it may be a tensor, so it stays a run-time value.
@@ -50,3 +52,9 @@ def uniform(seed, step, lanes, stream: int):
     # 23 bits and a half fill a float32 exactly; one bit more would round the largest number up to 1.
     bits = _shift_right(_mix(key + lanes * _int32(_GOLDEN)), 9)
     return (ops.cast(bits, "float32") + 0.5) * 2.0**-23
+
+
+def standard_normal(seed, step, lanes, stream: int = 0):
+    """One float32 draw of N(0, 1) per lane (Box and Muller); arguments as for `uniform`."""
+    radius = ops.sqrt(-2.0 * ops.log(uniform(seed, step, lanes, 2 * stream)))
+    return radius * ops.cos(2.0 * math.pi * uniform(seed, step, lanes, 2 * stream + 1))

@@ -16,7 +16,7 @@ from kerasvae import files, locks
 from kerasvae.callbacks import Checkpoint, HistoryFile
 from kerasvae.checks import check_flag, check_integer, shown
 from kerasvae.models import VAE, load
-from kerasvae.models.executions import Executions
+from kerasvae.models.fit_callbacks import Executions
 
 MODEL, CHECKPOINT, HISTORY, SETTINGS = "model.keras", "checkpoint.keras", "history.csv", "settings.json"
 # In a checkpoint and in a finished model: what the run began with, and of an unfinished epoch the means so far.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from kerasvae.models.noise import standard_normal
+from kerasvae.random_numbers import standard_normal
 
 
 def kl(mean, logvar):

@@ -76,6 +76,7 @@ BACKEND_FILES = {
     "models/train_step/tensorflow.py": ("tensorflow", "anywhere"),
     "models/train_step/jax.py": ("jax", "anywhere"),
     "models/train_step/torch.py": ("torch", "anywhere"),
+    "models/fit_together.py": ("jax", "functions"),
     "datasets/pipelines.py": ("tensorflow", "functions"),
     "datasets/prepared.py": ("tensorflow", "functions"),
     "export/artefacts.py": ("tensorflow", "functions"),

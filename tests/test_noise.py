@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, norm
 
-from kerasvae.models import noise
+from kerasvae import random_numbers as numbers
 
 M = 0xFFFFFFFF
 LANES = np.array([0, 1, 2, 255, 12_345, 2**24, 2**31 - 1], "int32")
@@ -30,13 +30,13 @@ def reference(seed, step, lane, stream):
 
 def uniform(seed, step, lanes, stream):
     return keras.ops.convert_to_numpy(
-        noise.uniform(seed, step, keras.ops.convert_to_tensor(lanes, dtype="int32"), stream)
+        numbers.uniform(seed, step, keras.ops.convert_to_tensor(lanes, dtype="int32"), stream)
     )
 
 
 def normal(seed, step, lanes, *stream):
     lanes = keras.ops.convert_to_tensor(lanes, dtype="int32")
-    return keras.ops.convert_to_numpy(noise.standard_normal(seed, step, lanes, *stream))
+    return keras.ops.convert_to_numpy(numbers.standard_normal(seed, step, lanes, *stream))
 
 
 @pytest.mark.parametrize("seed, step, stream", POSITIONS)
@@ -59,7 +59,7 @@ def test_seed_and_step_may_be_tensors():
 
 class Noise(keras.layers.Layer):
     def call(self, lanes):
-        return noise.uniform(11, lanes[0, 0], lanes, 4), noise.standard_normal(11, lanes[0, 0], lanes, 4)
+        return numbers.uniform(11, lanes[0, 0], lanes, 4), numbers.standard_normal(11, lanes[0, 0], lanes, 4)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -6,10 +6,10 @@ from kerasvae.models.beta_tc_vae import BetaTCVAE
 from kerasvae.models.beta_vae import BetaVAE
 from kerasvae.models.dip_vae import DIPVAE
 from kerasvae.models.factor_vae import FactorVAE
+from kerasvae.models.fit_together import TogetherProgram, fit_together
 from kerasvae.models.hyperparameter import Hyperparameter
 from kerasvae.models.info_vae import InfoVAE
 from kerasvae.models.loading import load
-from kerasvae.models.together import fit_together
 from kerasvae.models.vae import VAE
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "FactorVAE",
     "Hyperparameter",
     "InfoVAE",
+    "TogetherProgram",
     "fit_together",
     "load",
 ]

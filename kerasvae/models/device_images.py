@@ -8,7 +8,6 @@ import keras
 from keras import ops
 
 from kerasvae.models.images import standardize
-from kerasvae.models.training_data import pipeline_attribute
 
 
 class DeviceImages:
@@ -54,11 +53,10 @@ class DeviceImages:
 
 def device_images_of(pipeline, known):
     """The `DeviceImages` of what `fit` or `evaluate` are given: None for images, one of `known` for the same data."""
-    data = pipeline_attribute(pipeline, "rendered_from")
+    data = getattr(pipeline, "rendered_from", None)
     if data is None:
         return None
-    constants = pipeline_attribute(pipeline, "standardization")
     for each in known:
-        if each is not None and each.data is data and (each.mean, each.std) == constants:
+        if each is not None and each.data is data and (each.mean, each.std) == pipeline.standardization:
             return each
-    return DeviceImages(data, *constants)
+    return DeviceImages(data, *pipeline.standardization)

@@ -10,11 +10,12 @@ from keras import ops
 from kerasvae.checks import check_choice
 from kerasvae.math import permute_latents
 from kerasvae.models.hyperparameter import Hyperparameter
+from kerasvae.models.keras_internals import variables_of
 from kerasvae.models.networks import warn_of_unseeded_networks
-from kerasvae.models.noise import uniform
-from kerasvae.models.training import checked_optimizer
+from kerasvae.models.optimizers import checked_optimizer
 from kerasvae.models.vae import VAE
 from kerasvae.networks import mlp_discriminator
+from kerasvae.random_numbers import uniform
 
 
 @keras.saving.register_keras_serializable(package="kerasvae")
@@ -33,7 +34,7 @@ class FactorVAE(VAE):
         gamma: weight of the total correlation, at least 0: a number or a schedule. Default 35, the paper's for dSprites
             (disentanglement_lib's study: 10 to 100; disentangling-vae: 6.4).
         update: "alternating" (default), Algorithm 2 of the paper: the first half of the batch moves encoder and
-            decoder, then the second half, encoded anew, the discriminator; or "simultaneous", as in
+            decoder, then the second half, encoded again, the discriminator; or "simultaneous", as in
             disentanglement_lib: the whole batch serves both, from the same weights.
         reduction: "sum" (default), which the defaults assume, or "mean".
         **kwargs: `seed`, `pixel_mean`, `pixel_std`, `name`, as for `VAE`.
@@ -99,7 +100,6 @@ class FactorVAE(VAE):
                     f"{discriminator_optimizer!r}"
                 )
         else:
-            optimizer = keras.optimizers.Adam(1e-3, epsilon=1e-8) if optimizer is None else optimizer
             if discriminator_optimizer is None:
                 discriminator_optimizer = keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9, epsilon=1e-8)
             optimizer = checked_optimizer(optimizer, "optimizer")
@@ -124,9 +124,9 @@ class FactorVAE(VAE):
             owners = [
                 inner
                 for inner in optimizers
-                if any(variable is known for known in inner._trainable_variables for variable in variables)
+                if any(variable is known for known in variables_of(inner) for variable in variables)
             ]
-            if len(owners) != 1 or len(owners[0]._trainable_variables) != len(variables):
+            if len(owners) != 1 or len(variables_of(owners[0])) != len(variables):
                 raise ValueError(
                     "optimizer: encoder and decoder must have one optimizer, and the discriminator another; do layers "
                     "of the discriminator have the names of others?"
@@ -149,8 +149,8 @@ class FactorVAE(VAE):
         logits = self._frozen_discriminator(z)
         total_correlation = ops.mean(logits[:, 0] - logits[:, 1])
         self.track("total_correlation", total_correlation)
-        if self.update == "simultaneous" or not self._training:
-            self._step.discriminator_loss = self._cross_entropy(z)
+        if self.update == "simultaneous" or not self.in_training:
+            self._step.discriminator_loss = self._cross_entropy(z, self.in_training)
             self.track("discriminator_loss", self._step.discriminator_loss)
         return super().regularization(mean, logvar, z) + self.scalar("gamma") * total_correlation
 
@@ -161,18 +161,16 @@ class FactorVAE(VAE):
         """The discriminator's loss on the second half of the batch, encoded by what the first half has just trained."""
         images = self._images(x[self._half(x) :], training)
         mean, logvar = self.posterior(images, training=training)
-        loss = self._cross_entropy(mean + ops.exp(0.5 * logvar) * self.noise(mean, purpose=1))
+        loss = self._cross_entropy(mean + ops.exp(0.5 * logvar) * self.noise(mean, training, purpose=1), training)
         self.trackers["discriminator_loss"].update_state(loss, sample_weight=ops.shape(images)[0])
         return loss
 
-    def _cross_entropy(self, z):
+    def _cross_entropy(self, z, training):
         """Mean cross-entropy of telling codes from permuted codes; no gradient reaches the encoder."""
         z = ops.stop_gradient(z)
-        step = self.step if self._training else self.evaluation_step
-        order = uniform(self.noise_seed, step, self._lanes(z), stream=16 + (not self._training))
-        real, permuted = (
-            self.discriminator(codes, training=self._training) for codes in (z, permute_latents(z, order))
-        )
+        step = self.step if training else self.evaluation_step
+        order = uniform(self.noise_seed, step, self._lanes(z), stream=16 + (not training))
+        real, permuted = (self.discriminator(codes, training=training) for codes in (z, permute_latents(z, order)))
         losses = [ops.logsumexp(logits, axis=-1) - logits[:, kind] for kind, logits in enumerate((real, permuted))]
         return 0.5 * ops.mean(losses[0]) + 0.5 * ops.mean(losses[1])
 

@@ -19,6 +19,11 @@ def check_images(images, image_shape, argument: str) -> None:
         raise ValueError(f"{argument} must be {allowed}; got {type(images).__name__}")
     dtype = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
     known = [None] * 4 if getattr(shape, "rank", 4) is None else list(shape)
+    if len(known) != 4 and dtype == "int32":
+        raise ValueError(
+            f"{argument} must be {allowed}; got indices, int32 of shape {tuple(known)}: give the pipeline with "
+            "on_device=True itself, not what take, map or others make of it"
+        )
     if len(known) != 4 or any(a is not None and a != b for a, b in zip(known[1:], image_shape, strict=True)):
         raise ValueError(f"{argument} must be {allowed}; got shape {tuple(known)}")
     if dtype != "uint8" and "float" not in dtype:
@@ -88,3 +93,19 @@ def channel_constants(mean, std, channels: int) -> tuple[tuple[float, ...], tupl
     if min(constants[1]) <= 0:
         raise ValueError(f"pixel_std must be greater than 0 in every channel, got {std!r}")
     return constants[0], constants[1]
+
+
+def constants_of(data):
+    """Channel constants (mean, std) of a data set, one of its pipelines, or uint8 images; ValueError for others."""
+    if hasattr(data, "dtype") and "uint8" in str(data.dtype) and len(data.shape) == 4 and len(data):
+        images = ops.convert_to_numpy(data)
+        mean, std = images.mean(axis=(0, 1, 2)) / 255.0, images.std(axis=(0, 1, 2)) / 255.0
+        return mean, np.where(std > 0.0, std, 1.0)
+    if hasattr(data, "mean") and hasattr(data, "std") and hasattr(data, "factor_names"):
+        return data.mean, data.std
+    if getattr(data, "standardization", None) is not None:
+        return data.standardization
+    raise ValueError(
+        "data must be a data set of kerasvae.datasets, one of its pipelines, or uint8 images (n, height, width, "
+        f"channels), got {type(data).__name__}"
+    )

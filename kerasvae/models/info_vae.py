@@ -40,7 +40,7 @@ class InfoVAE(VAE):
         return (*super().logged_terms(), "mmd_loss")
 
     def regularization(self, mean, logvar, z):
-        discrepancy = maximum_mean_discrepancy(z, self.noise(z, purpose=1))
+        discrepancy = maximum_mean_discrepancy(z, self.noise(z, self.in_training, purpose=1))
         self.track("mmd_loss", discrepancy)
         alpha = self.scalar("alpha")
         kl = super().regularization(mean, logvar, z)

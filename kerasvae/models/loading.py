@@ -8,7 +8,6 @@ import keras
 
 from kerasvae.archives import check_model_archive
 from kerasvae.files import regular_file
-from kerasvae.models.saving import check_finite_weights
 from kerasvae.models.vae import VAE
 
 
@@ -38,5 +37,5 @@ def load(filepath, compile: bool = True):
         raise ValueError(f"filepath: {str(path)!r} does not hold a model of kerasvae: {error}") from error
     if not isinstance(model, VAE):
         raise ValueError(f"filepath: {str(path)!r} holds a {type(model).__name__}, not a model of kerasvae")
-    check_finite_weights(model, f"filepath: {str(path)!r} holds a model that is of no use")
+    model.check_finite_weights(f"filepath: {str(path)!r} holds a model that is of no use")
     return model

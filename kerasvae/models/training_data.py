@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasvae.batch_stream import BatchStream
 from kerasvae.models.images import check_finite, check_images, scale_warning, standardize
 from kerasvae.models.reconstruction import predicts_probabilities, target_range
 
@@ -55,18 +56,6 @@ def check_no_weights(**arguments) -> None:
                 f"{name} must be None: a VAE learns from images alone, each of which counts the same; to have some "
                 "count more, repeat them in the data"
             )
-
-
-def pipeline_attribute(data, name: str):
-    """What a pipeline of `kerasvae.datasets` carries under a name, also after `take`, `map` or `prefetch`, or None."""
-    waiting = [data]
-    while waiting:
-        dataset = waiting.pop()
-        found = getattr(dataset, name, None)
-        if found is not None:
-            return found
-        waiting.extend(dataset._inputs() if hasattr(dataset, "_inputs") else ())
-    return None
 
 
 def is_pipeline(data) -> bool:
@@ -164,7 +153,7 @@ def check_data(model, data, argument: str, steps: int | None, batch_size: int | 
             + (f" and at most {most}" if most < 2**31 else "")
             + f" for {type(model).__name__}, the batches hold {' and '.join(map(str, sorted(sizes)))}"
         )
-    rendered = pipeline_attribute(data, "rendered_from")
+    rendered = getattr(data, "rendered_from", None)
     if rendered is not None:
         # A batch of indices: what stands for them here are the images of the first.
         images = rendered.images(np.zeros(1, "int64"))
@@ -177,8 +166,44 @@ def check_data(model, data, argument: str, steps: int | None, batch_size: int | 
     for part in batch.values() if isinstance(batch, dict) else [batch]:
         check_finite(part, argument)
     model.gather_images({key: part[:1] for key, part in batch.items()} if isinstance(batch, dict) else batch[:1])
-    warn_of_images(model, batch, argument, pipeline_attribute(data, "standardization"))
+    warn_of_images(model, batch, argument, getattr(data, "standardization", None))
     return batch
+
+
+def in_seeded_order(arrays, batch_size: int, seed: int, start: int):
+    """Arrays as endless batches, each epoch in an order that seed and step determine.
+
+    Args:
+        arrays: images, or a dictionary of arrays of the same length.
+        batch_size: images in a batch; the last of an epoch may hold fewer.
+        seed, start: the model's seed and step.
+
+    Returns:
+        A `BatchStream` and the number of batches in an epoch.
+    """
+    arrays = keras.tree.map_structure(ops.convert_to_numpy, arrays)
+    images = len(next(iter(arrays.values())) if isinstance(arrays, dict) else arrays)
+    batches, orders = math.ceil(images / batch_size), {}
+
+    def batch(step):
+        epoch, number = divmod(step - start, batches)
+        if epoch not in orders:
+            orders.clear()
+            # By the step it begins at: a model that was saved after an epoch goes on as if it had not been.
+            orders[epoch] = np.random.default_rng([seed, start + epoch * batches]).permutation(images)
+        chosen = orders[epoch][number * batch_size : (number + 1) * batch_size]
+        return keras.tree.map_structure(lambda array: array[chosen], arrays)
+
+    return BatchStream(batch, start, None), batches
+
+
+def looks_standardised(batch) -> bool:
+    """Whether images, or the first of pairs, are floating and outside 0..1; False for None."""
+    part = next(iter(batch.values())) if isinstance(batch, dict) else batch
+    if part is None or "float" not in str(part.dtype):
+        return False
+    sample = ops.convert_to_numpy(part[:256])
+    return bool(sample.min() < 0.0 or sample.max() > 1.0)
 
 
 def warn_of_images(model, batch, argument: str, constants=None) -> None:

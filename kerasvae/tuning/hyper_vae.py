@@ -19,7 +19,6 @@ from kerasvae.metrics.score import info_of
 from kerasvae.metrics.udr import udr
 from kerasvae.models import AdaGVAE
 from kerasvae.models.networks import network_functions
-from kerasvae.models.training_data import pipeline_attribute
 from kerasvae.models.vae import VAE
 from kerasvae.tuning.search_space import ask, check_space, ends_of
 from kerasvae.tuning.train_and_score import arguments_of
@@ -287,7 +286,7 @@ class HyperVAE(kt.HyperModel):
     def _standardization(self, objective) -> dict:
         """The channel constants of an objective's pipeline, as arguments of its class."""
         batches = self.pipelines[objective](self.data, self.batch_size, steps=1, seed=1, start=0)
-        constants = pipeline_attribute(batches, "standardization")
+        constants = getattr(batches, "standardization", None)
         return dict(zip(("pixel_mean", "pixel_std"), constants or (None, None), strict=True))
 
     def _owners(self, argument) -> list[str]:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from kerasvae import files, runs
 from kerasvae.callbacks import HistoryFile
-from kerasvae.models import load
-from kerasvae.models.together import fit_together
+from kerasvae.models import fit_together, load
 from kerasvae.tuning.holds import RowHold, RowWatch
 from kerasvae.tuning.results import row_folder, stored_result
 from kerasvae.tuning.rows import row_name
@@ -118,7 +117,7 @@ def train_together(
     Args:
         builds, pipelines, folders, callbacks, settings: for each run what `runs.train` takes.
         steps, steps_per_epoch, checkpoint_every: as for `runs.train`.
-        verbose: as for `kerasvae.models.together.fit_together`.
+        verbose: as for `kerasvae.models.fit_together`.
 
     Raises:
         ValueError: as `runs.train` and `fit_together`.

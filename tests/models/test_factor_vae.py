@@ -7,7 +7,7 @@ import pytest
 from contract_objectives import HIDDEN, LATENTS, SHAPE
 
 import kerasvae as kv
-from kerasvae.models.noise import uniform
+from kerasvae.random_numbers import uniform
 
 
 def networks():

@@ -161,7 +161,13 @@ def test_tf_data_and_its_constants():
     model.compile()
     raw = data.images(np.arange(4))
     before = model.encode(raw)
+    # What tf.data makes of a pipeline of ours no longer has its attributes, and the model says so when it matters.
     model.fit(kv.datasets.images(data, 4, steps=2).take(1), verbose=0)
+    with pytest.warns(UserWarning, match=r"constants that it does not know.*model\.adapt\(data\)"):
+        model.encode(raw)
+    with pytest.raises(ValueError, match=r"got indices, int32 of shape \(4,\): give the pipeline with on_device"):
+        model.fit(kv.datasets.images(data, 4, steps=2, on_device=True).take(1), verbose=0)
+    model.fit(kv.datasets.images(data, 4, steps=1), verbose=0)
     assert model.pixel_std == tuple(data.std)
     np.testing.assert_allclose(model.encode(raw), model.encode(data.standardize(raw)), rtol=1e-4, atol=1e-5)
     assert np.abs(before - model.encode(raw)).max() > 1e-3

@@ -9,11 +9,12 @@ import jax
 import keras
 import numpy as np
 
+from kerasvae.models import keras_internals
 from kerasvae.models.train_step.shares import unscaled
 
 
 class JAXTrainStep:
-    # The `StackedModels` that this model is one of, while several are trained together.
+    # The `stack` that this model is one of, while several are trained together.
     stacked = None
 
     def jax_state_sync(self):
@@ -32,12 +33,11 @@ class JAXTrainStep:
         try:
             return super().fit(*args, **kwargs)
         except BaseException:
-            state = getattr(self, "_jax_state", None) or {}
-            if not any(array.is_deleted() for array in jax.tree.leaves(state)):
+            if not any(array.is_deleted() for array in jax.tree.leaves(keras_internals.state_in_training(self))):
                 self.jax_state_sync()
             for variable, value in before:
                 # Without a step there is no such state, and the values are as they were.
-                if variable._value is None and not value.is_deleted():
+                if not keras_internals.has_value(variable) and not value.is_deleted():
                     variable.assign(value)
             raise
 
@@ -138,7 +138,7 @@ class JAXTrainStep:
 
         sharding = {}
         if keras.distribution.distribution() is not None:
-            sharding["out_shardings"] = (None, self._get_state_sharding_spec())
+            sharding["out_shardings"] = (None, keras_internals.state_sharding(self))
         steps = jax.jit(steps, donate_argnums=0, **sharding)
 
         def train_function(state, iterator):
@@ -164,7 +164,7 @@ class JAXTrainStep:
 
         sharding = {}
         if keras.distribution.distribution() is not None:
-            trainable, non_trainable, _, metrics = self._get_state_sharding_spec()
+            trainable, non_trainable, _, metrics = keras_internals.state_sharding(self)
             sharding["out_shardings"] = (None, (trainable, non_trainable, metrics))
         step = jax.jit(step, donate_argnums=0, **sharding)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kerasvae as kv
-from kerasvae.models.together import fit_together
+from kerasvae.models import TogetherProgram, fit_together
 
 jax_alone = pytest.mark.skipif(keras.config.backend() != "jax", reason="models are trained together on JAX alone")
 DATA = kv.datasets.XYSquares(grid_size=3, grid_spacing=2, square_size=2, image_size=8, num_squares=1, rgb=False)
@@ -94,26 +94,24 @@ def test_each_is_what_it_would_be_alone(objective, options):
 
 
 @jax_alone
-def test_one_program_for_all_blocks_betas_and_groups(tmp_path, monkeypatch):
-    from kerasvae.models.train_step import stacked
-
-    monkeypatch.setattr(stacked, "_last", None)
+def test_one_program_for_all_blocks_betas_and_groups(tmp_path):
+    program = TogetherProgram()
     models = [build(seed, beta=0.1 * seed, fused=2) for seed in (1, 2, 3)]
     data = [batches(seed, data=TABLE, steps=None) for seed in (1, 2, 3)]
-    fit_together(models, data, epochs=2, steps_per_epoch=4, verbose=0)
-    program = stacked._last
+    fit_together(models, data, epochs=2, steps_per_epoch=4, verbose=0, program=program)
+    steps = program.steps
     assert program.steps._cache_size() == 1
     models[0].beta = 7.0
-    fit_together(models, data, epochs=3, steps_per_epoch=6, verbose=0)
+    fit_together(models, data, epochs=3, steps_per_epoch=6, verbose=0, program=program)
     others = [build(seed, beta=0.1 * seed, fused=2) for seed in (4, 5, 6)]
-    fit_together(others, data, steps_per_epoch=4, verbose=0)
-    assert stacked._last is program and program.steps._cache_size() == 1
+    fit_together(others, data, steps_per_epoch=4, verbose=0, program=program)
+    assert program.steps is steps and steps._cache_size() == 1
     # One table for all, which no file holds.
     assert len({id(model.device_images[True]) for model in [*models, *others]}) == 1
-    # A model of another kind, or one that its owner has changed since, gets a program of its own.
+    # For models of another kind, or after its owner has changed the one it was made from, it is compiled again.
     models[0].encoder.trainable = False
-    fit_together([build(seed, fused=2) for seed in (4, 5, 6)], data, steps_per_epoch=2, verbose=0)
-    assert stacked._last is not program
+    fit_together([build(seed, fused=2) for seed in (4, 5, 6)], data, steps_per_epoch=2, verbose=0, program=program)
+    assert program.steps is not steps
     # What has been trained together is a model as any other.
     others[1].save(tmp_path / "model.keras")
     loaded = kv.load(tmp_path / "model.keras")
@@ -164,11 +162,9 @@ def test_a_model_that_stops_stays_as_it_is(where):
 
 @jax_alone
 def test_most_having_stopped_the_others_have_a_smaller_program(monkeypatch):
-    from kerasvae.models.train_step import stacked
-
-    shapes, run = [], stacked.StackedProgram.__call__
+    shapes, run = [], TogetherProgram.__call__
     monkeypatch.setattr(
-        stacked.StackedProgram,
+        TogetherProgram,
         "__call__",
         lambda self, state, *others: shapes.append(len(state[0][0])) or run(self, state, *others),
     )
