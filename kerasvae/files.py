@@ -61,7 +61,7 @@ def regular_file(path, argument: str = "path") -> Path:
 
 @contextlib.contextmanager
 def replacing(path, argument: str = "path"):
-    """Yield a temporary path beside `path`; on success it takes its place, on failure nothing is left of it.
+    """Yield a temporary path next to `path`; on success it takes its place, on failure nothing is left of it.
 
     A file replaces a file and a folder replaces a folder; neither replaces the other.
 

@@ -44,7 +44,7 @@ def uniform(seed, step, lanes, stream: int):
         seed: an integer scalar, at least 0; it may be a tensor, so it stays a run-time value.
         step: the same, or an int32 tensor that broadcasts against `lanes`.
         lanes: int32 tensor of positions, any shape.
-        stream: tells independent uses of one step apart, at least 0.
+        stream: distinguishes independent uses of one step, at least 0.
     """
     key = _mix(_int32(seed) * _int32(_GOLDEN) + _int32(_SEED_OFFSET))
     stream_key = _signed((stream * _STREAM + 1) % (1 << 32))

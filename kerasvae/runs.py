@@ -157,8 +157,8 @@ def all_settings(settings: dict | None, pipeline, steps: int, steps_per_epoch: i
     try:
         return json.loads(json.dumps(settings, allow_nan=False))
     except (TypeError, ValueError) as error:
-        told = f"settings must be a dictionary that JSON can hold, got {shown(settings)}: {error}"
-        raise type(error)(told) from error
+        message = f"settings must be a dictionary that JSON can hold, got {shown(settings)}: {error}"
+        raise type(error)(message) from error
 
 
 def check_settings(folder: Path, settings: dict, resume: bool) -> None:
@@ -171,7 +171,7 @@ def check_settings(folder: Path, settings: dict, resume: bool) -> None:
     if SETTINGS in held:
         stated = load_settings(folder)
     else:
-        # Removed: what the model or the checkpoint holds tells as well.
+        # Removed: the model or the checkpoint holds them, too.
         stated = next(filter(None, (_run_of(folder / name).get("settings") for name in held)), None)
     if stated is None:
         return
@@ -419,7 +419,7 @@ def _data_of(pipeline):
 
 
 def _run_of(path: Path) -> dict:
-    """What `save` wrote beside the model in a file; nothing where there is none, or it is damaged."""
+    """What `save` wrote next to the model in a file; nothing where there is none, or it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             run = json.loads(archive.read(RUN))

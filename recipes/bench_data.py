@@ -1,10 +1,10 @@
-"""Throughput of the pipelines, beside what a training step consumes.
+"""Throughput of the pipelines, next to what a training step consumes.
 
     python recipes/bench_data.py [--batch 256] [--rounds 5] [--steps 40] [--peer]
 
 Batches are drawn one after the other and thrown away, so a pipeline has all of the machine; the table says how much of
 a training step's time (convolutional networks, 64×64, 9 latents, `train_on_batch` on one fixed batch) that is. Then
-`fit` over a pipeline of images beside `fit` over the same pipeline of indices. --peer adds disent's loader of the same
+`fit` over a pipeline of images next to `fit` over the same pipeline of indices. --peer adds disent's loader of the same
 images, if the extra `bench` is installed.
 """
 

@@ -198,7 +198,7 @@ def measure(name, peaks, *, loss=None, data=DATA, indices=True, together=1, rows
         else:
             models[0].fit(feeds[0], callbacks=[timing(blocks)], **fit)
     second = float(np.median(blocks[WARM:])) / block
-    # An accelerator computes float32 in TF32 unless told otherwise.
+    # An accelerator computes float32 in TF32 unless asked otherwise.
     kind = {"highest": "fp32", "bfloat16": "bf16", None: "bf16" if policy else "tf32"}.get(arithmetic, "tf32")
     images, blurred = batch * objective.images_per_example, isinstance(loss, kv.losses.BoxBlurMSE)
     computing, moving = (len(seeds) * least for least in floor(peaks, images, kind, blurred, bool(policy)))
@@ -313,7 +313,7 @@ def case_of(row, together):
 
 
 def whole_row(together):
-    """A row as it is run: `kerasvae.runs.train` with its checkpoints and history, beside the bare case."""
+    """A row as it is run: `kerasvae.runs.train` with its checkpoints and history, next to the bare case."""
     count = TIMED * max(steps // together, 1) * together
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What BoxBlurMSE costs on this machine beside other ways to blur: time, peak memory, and ratios to BoxBlurMSE.
+"""What BoxBlurMSE costs on this machine next to other ways to blur: time, peak memory, and ratios to BoxBlurMSE.
 
 Run on TensorFlow. Each variant runs in a process of its own, on 64×64×3 images; all must give the same losses. Memory
 is what the process needed at its peak beyond the two batches and a first run on one image.

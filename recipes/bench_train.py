@@ -1,4 +1,4 @@
-"""Training throughput: `fit` with the real pipeline beside the same step in a bare loop on one fixed batch.
+"""Training throughput: `fit` with the real pipeline next to the same step in a bare loop on one fixed batch.
 
     python recipes/bench_train.py [--rounds 5] [--steps 8] [--batch 256]
 

@@ -2,7 +2,7 @@
 
     python recipes/factor_importance.py [--dataset xysquares] [--loss mse] [--protocol independent] [--pairs 50000]
 
-Prints the mean perceived distance along each factor with the published one beside it, and writes the table as JSON and
+Prints the mean perceived distance along each factor with the published one next to it, and writes the table as JSON and
 the cumulative curves as a figure. With --protocol authors dSprites gives the published numbers to four decimals.
 """
 

@@ -85,8 +85,8 @@ def main(kills: int) -> int:
                 subprocess.run([*command, str(folder)], check=True, capture_output=True)
                 same = compare(folder, whole)
             good &= all(same.values())
-            told = ", ".join(name if is_same else f"NOT {name}" for name, is_same in same.items())
-            print(f"{objective:12}{fused:6}  {' '.join(map(str, steps)):40} {told}", flush=True)
+            result = ", ".join(name if is_same else f"NOT {name}" for name, is_same in same.items())
+            print(f"{objective:12}{fused:6}  {' '.join(map(str, steps)):40} {result}", flush=True)
     return 0 if good else 1
 
 

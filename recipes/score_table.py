@@ -4,7 +4,7 @@
     python recipes/score_table.py [--out runs/quickstart] [--bootstrap 50] [--preset fast]
 
 The intervals are of the score of this one model, over the samples it is computed from; another seed of training is
-another model. Writes all_scores.json beside the models.
+another model. Writes all_scores.json next to the models.
 """
 
 import argparse

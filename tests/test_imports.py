@@ -82,7 +82,6 @@ BACKEND_FILES = {
     "export/artefacts.py": ("tensorflow", "functions"),
     "export/onnx_file.py": ("tensorflow", "functions"),
     "export/torch_program.py": ("torch", "functions"),
-    "models/train_step/stacked.py": ("jax", "anywhere"),
 }
 # Documented names of keras.backend; the rest is internal.
 PUBLIC_BACKEND = {"standardize_dtype"}

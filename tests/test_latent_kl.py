@@ -113,7 +113,7 @@ def test_kl_is_measured_every_so_many_epochs_and_in_the_first_and_last(untrained
     monkeypatch.setattr(LatentKL, "_mean_kl", lambda self: np.array([next(times)]))
     callback = LatentKL(DATA, every=3)
     assert [logs["kl.z0"] for logs in measured(callback, untrained, epochs=8)] == [1, 1, 2, 2, 2, 3, 3, 4]
-    # Another fit begins anew.
+    # Another fit starts from 0.
     assert [logs["kl.z0"] for logs in measured(callback, untrained, epochs=2)] == [5, 6]
 
 

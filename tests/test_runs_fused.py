@@ -75,7 +75,7 @@ def killed_again_and_again(folder, build, plan):
 
 
 @pytest.mark.skipif(TORCH, reason="Keras has no steps_per_execution on Torch")
-# JAX compiles each anew after every kill.
+# JAX compiles each again after every kill.
 @pytest.mark.parametrize("plan", PLANS[:1] if keras.config.backend() == "jax" else PLANS, ids=str)
 def test_exactly_the_steps_asked_for_after_any_kills(tmp_path, plan):
     steps, epoch, fused, _ = plan
@@ -193,7 +193,7 @@ def test_a_run_is_one_training_for_its_callbacks(tmp_path):
     options = {"steps": 7, "steps_per_epoch": 3, "verbose": 0}
     kv.runs.train(lambda: build(fused), batches, tmp_path / "a", callbacks=[counting], **options)
     assert counting.seen == ["begin", (0, 3), (1, 3), (2, 3), "end"]
-    # Its patience would begin anew with each call of `fit`.
+    # Its patience would start again with each call of `fit`.
     model = kv.runs.train(lambda: build(fused), batches, tmp_path / "b", callbacks=[stop], **options)
     assert int(model.step.numpy()) == 6
 

@@ -72,7 +72,7 @@ class MeanSquaredError(keras.losses.Loss):
         ValueError: when the two are not batches of images (batch, height, width, channels) of one shape.
 
     Source: "Overlooked Implications", supplement C.1. No factor 1/2: against a Gaussian of unit variance the weight of
-    a KL term beside it is halved. pythae uses half the squared error summed, disentangling-vae 255 times it.
+    a KL term next to it is halved. pythae uses half the squared error summed, disentangling-vae 255 times it.
     """
 
     def __init__(self, reduction="sum_over_batch_size", name="mean_squared_error", dtype=None):

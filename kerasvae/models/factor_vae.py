@@ -24,8 +24,8 @@ class FactorVAE(VAE):
 
         loss = reconstruction + KL + γ · E[log D(z) - log(1 - D(z))]
 
-    The discriminator D tells codes of images from codes whose latents are permuted over the batch, each on its own; it
-    has an optimizer of its own and is trained in the same step.
+    The discriminator D distinguishes codes of images from codes whose latents are permuted over the batch, each on its
+    own; it has an optimizer of its own and is trained in the same step.
 
     Args:
         encoder, decoder, reconstruction: as for `VAE`.
@@ -40,7 +40,7 @@ class FactorVAE(VAE):
         **kwargs: `seed`, `pixel_mean`, `pixel_std`, `name`, as for `VAE`.
 
     `compile` takes a `discriminator_optimizer`. The logs hold `total_correlation` and `discriminator_loss`, the mean
-    cross-entropy in nats (log 2 = 0.69 when the two kinds cannot be told apart). With γ = 0 encoder and decoder are
+    cross-entropy in nats (log 2 = 0.69 when it cannot distinguish the two kinds). With γ = 0 encoder and decoder are
     trained as the `VAE`'s. Permutations are within a batch; under `tf.distribute` within each replica's part of it.
 
     Raises:
@@ -166,7 +166,7 @@ class FactorVAE(VAE):
         return loss
 
     def _cross_entropy(self, z, training):
-        """Mean cross-entropy of telling codes from permuted codes; no gradient reaches the encoder."""
+        """Mean cross-entropy of distinguishing codes from permuted codes; no gradient reaches the encoder."""
         z = ops.stop_gradient(z)
         step = self.step if training else self.evaluation_step
         order = uniform(self.noise_seed, step, self._lanes(z), stream=16 + (not training))

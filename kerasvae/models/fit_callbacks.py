@@ -9,8 +9,8 @@ import keras
 
 from kerasvae.models.training_data import is_endless, is_pipeline
 
-# Nats of mean KL in one latent. One that tells a million images apart carries 14; a posterior with a standard deviation
-# of 1e-35 has 80.
+# Nats of mean KL in one latent. One that distinguishes a million images carries 14; a posterior with a standard
+# deviation of 1e-35 has 80.
 DEGENERATE = 80.0
 
 

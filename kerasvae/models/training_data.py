@@ -107,8 +107,8 @@ def _check_lengths(batch, argument):
     if not lengths or min(lengths.values()) == 0:
         raise ValueError(f"{argument} is empty: it must hold at least one image")
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{argument}[{key!r}] {length}" for key, length in lengths.items())
-        raise ValueError(f"{argument} must hold as many first as second images, got {told}")
+        given = ", ".join(f"{argument}[{key!r}] {length}" for key, length in lengths.items())
+        raise ValueError(f"{argument} must hold as many first as second images, got {given}")
 
 
 def check_data(model, data, argument: str, steps: int | None, batch_size: int | None = None):

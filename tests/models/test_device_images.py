@@ -144,7 +144,7 @@ def test_the_table_is_nowhere_but_on_the_device(tmp_path):
 
         program = tf.function(source).get_concrete_function(tf.TensorSpec((16,), "int32"))
         assert program.graph.as_graph_def().ByteSize() < table.nbytes / 4
-    # The program in use reads the table: with another one in its place, and nothing compiled anew, it sees that one.
+    # The program in use reads the table: with another one in its place, and nothing compiled again, it sees that one.
     if keras.config.backend() == "jax":
         function = model.train_function
         source.table = keras.ops.zeros_like(source.table)

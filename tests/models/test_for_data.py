@@ -58,7 +58,7 @@ def test_networks_by_name(networks):
     model = kv.VAE.for_data(DATA, 2, networks)
     assert model.image_shape == DATA.image_shape
     assert model.knows_pixel_constants and not model.compiled
-    # Drawn, and told: the same seed gives the same weights.
+    # Drawn, and reported: the same seed gives the same weights.
     again = kv.VAE.for_data(DATA, 2, networks, seed=model.seed)
     assert_same(model.get_weights(), again.get_weights())
     assert kv.VAE.for_data(DATA, 2, SMALL).seed != kv.VAE.for_data(DATA, 2, SMALL).seed

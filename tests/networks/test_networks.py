@@ -230,7 +230,7 @@ def test_seeds(network):
     for a, b, c in zip(*(kernels(model) for model in (one, same, other)), strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.array_equal(a, c)
-    # The seed is for the whole network, not for each of its layers anew.
+    # The seed is for the whole network, not for each of its layers again.
     starts = [kernel.ravel()[0] / kernel.std() for kernel in kernels(one)]
     assert len(set(starts)) == len(starts)
 

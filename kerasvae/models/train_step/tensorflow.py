@@ -57,7 +57,7 @@ class TensorFlowTrainStep:
     @staticmethod
     def run_network(network, batch):
         """Outputs of a network on one batch, NumPy in and out."""
-        # Not compiled: a model encodes now and then, in batches of any size, and each shape would be traced anew.
+        # Not compiled: a model encodes now and then, in batches of any size, and each shape would be traced again.
         return tf.nest.map_structure(lambda output: output.numpy(), network(batch, training=False))
 
     def make_train_function(self, force=False):
