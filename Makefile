@@ -13,7 +13,7 @@
 WORKERS = -n auto --maxprocesses 4 --dist worksteal
 # What knows no backend is tested once: scores, results and serving are NumPy, figures ask a model for codes alone, and
 # searches call what the other tests cover.
-NO_BACKEND = metrics tuning serving plots report analysis/study analysis/test_audit.py analysis/test_recipes.py \
+NO_BACKEND = metrics tuning serving plots report analysis perception/test_audit.py \
   test_imports.py cli/test_arguments.py cli/test_encode.py cli/test_experiment.py cli/test_report.py
 WITH_A_BACKEND = $(NO_BACKEND:%=--ignore=tests/%)
 

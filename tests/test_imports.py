@@ -31,6 +31,7 @@ ALLOWED = {
     "archives": ([], ["h5py", "numpy"]),
     "extras": ([], []),
     "locks": ([], []),
+    "tables": ([], ["rich"]),
     "image_files": ([], ["numpy", "PIL"]),
     "math": (["checks"], ["keras"]),
     "schedules": (["checks"], ["keras", "numpy"]),
@@ -48,10 +49,8 @@ ALLOWED = {
         ["archives", "batch_stream", "checks", "extras", "files", "image_files", "random_numbers"],
         "keras numpy PIL rich scipy tensorflow tensorflow_datasets".split(),
     ),
-    "analysis": (
-        ["archives", "checks", "math", "losses", "datasets", "metrics", "extras", "files"],
-        "keras matplotlib numpy pandas rich scipy".split(),
-    ),
+    "perception": (["checks", "files", "losses", "tables"], "keras matplotlib numpy rich scipy".split()),
+    "analysis": (["archives", "checks", "extras", "files", "metrics", "tables"], "numpy pandas rich scipy".split()),
     "callbacks": (["checks", "files", "math", "metrics", "models", "plots"], ["keras", "numpy"]),
     # rich for the progress of heat maps that average over many images
     "plots": (["checks", "files", "math", "metrics"], ["keras", "numpy", "scipy", "matplotlib", "rich"]),
@@ -263,7 +262,7 @@ def loaded_by(code):
 
 
 def test_what_needs_no_keras_loads_none():
-    code = "import kerasvae, kerasvae.metrics, kerasvae.analysis.tables, kerasvae.files, kerasvae.cli"
+    code = "import kerasvae, kerasvae.metrics, kerasvae.tables, kerasvae.files, kerasvae.cli"
     assert not loaded_by(code) & {"keras", *BACKENDS, *HEAVY - {"sklearn"}}
 
 

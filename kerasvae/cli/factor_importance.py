@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kerasvae.cli.analysis import add_options, check_options, show
 from kerasvae.cli.data import build_data, title
 from kerasvae.cli.losses import build_loss
+from kerasvae.cli.perception import add_options, check_options, show
 
 PROTOCOLS = ("independent", "authors")
 DEFAULTS = {"loss": "mse", "pairs": 50_000, "out": "runs/factor_importance"}
@@ -43,7 +43,7 @@ def factor_importance(*, out, pairs: int, seed: int, protocol: str, as_json: boo
 
     Args:
         out: folder, made where it is missing.
-        pairs, seed, protocol: as in `kerasvae.analysis.perceived_distances`.
+        pairs, seed, protocol: as in `kerasvae.perception.perceived_distances`.
         as_json: print JSON instead of a table.
         settings: the data set and the loss, as in `kerasvae.cli.train`.
 
@@ -54,11 +54,11 @@ def factor_importance(*, out, pairs: int, seed: int, protocol: str, as_json: boo
         ValueError, OSError: as `perceived_distances` and the classes that the settings name, or when `out` cannot be
             written.
     """
-    from kerasvae import analysis, files
+    from kerasvae import files, perception
 
     files.check_writable(Path(out) / "distances.json", "--out")
     data = build_data(settings)
-    distances = analysis.perceived_distances(
+    distances = perception.perceived_distances(
         data, build_loss(settings), pairs, seed, protocol=protocol, name=title(settings)
     )
     distances.save(out)

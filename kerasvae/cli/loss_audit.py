@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kerasvae.cli.analysis import add_options, check_options, show
 from kerasvae.cli.data import build_data, title
 from kerasvae.cli.losses import build_loss
 from kerasvae.cli.options import flag, integer, number
+from kerasvae.cli.perception import add_options, check_options, show
 
 DEFAULTS = {"loss": "boxblur", "pairs": 10_000, "out": "runs/loss_audit"}
 
@@ -56,7 +56,7 @@ def loss_audit(*, out, pairs: int, seed: int, threshold: float, radii, weights, 
 
     Args:
         out: folder, made where it is missing.
-        pairs, seed, threshold, radii, weights: as in `kerasvae.analysis.audit`.
+        pairs, seed, threshold, radii, weights: as in `kerasvae.perception.audit`.
         as_json: print JSON instead of a table.
         settings: the data set and the loss, as in `kerasvae.cli.train`.
 
@@ -66,11 +66,11 @@ def loss_audit(*, out, pairs: int, seed: int, threshold: float, radii, weights, 
     Raises:
         ValueError, OSError: as `audit` and the classes that the settings name, or when `out` cannot be written.
     """
-    from kerasvae import analysis, files
+    from kerasvae import files, perception
 
     files.check_writable(Path(out) / "audit.json", "--out")
     data = build_data(settings)
-    result = analysis.audit(
+    result = perception.audit(
         data,
         build_loss(settings),
         pairs,

@@ -12,7 +12,7 @@ import keras
 import pytest
 
 import kerasvae as kv
-from kerasvae import analysis, cli, image_files
+from kerasvae import cli, image_files, perception
 from kerasvae.cli import data, export, factor_importance, loss_audit, losses, options, score, train
 from kerasvae.datasets import mpi3d, smallnorb
 
@@ -282,7 +282,7 @@ def test_choices_are_what_there_is(names, mapped):
 def test_protocols_are_what_there_is():
     images = kv.datasets.XYSquares(num_squares=1, rgb=False)
     with pytest.raises(ValueError) as error:
-        analysis.perceived_distances(images, kv.losses.MeanSquaredError(), protocol="none of them")
+        perception.perceived_distances(images, kv.losses.MeanSquaredError(), protocol="none of them")
     assert all(f'"{protocol}"' in str(error.value) for protocol in factor_importance.PROTOCOLS)
 
 

@@ -14,8 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
-from kerasvae import files
-from kerasvae.analysis import tables
+from kerasvae import files, tables
 from kerasvae.extras import require
 
 # What stands for a number that is missing or undefined.
@@ -199,7 +198,7 @@ class Frame:
         return f"{value:.4g}" if isinstance(value, float) else str(value)
 
     def table(self, limit=PRINTED):
-        """Title, header, rows of text and note, as `kerasvae.analysis.tables` takes them."""
+        """Title, header, rows of text and note, as `kerasvae.tables` takes them."""
         rows = [[self.cell(name, row[name]) for name in self.shown] for row in self.where(slice(limit)).rows()]
         more = [] if limit is None or len(self) <= limit else [f"{len(self) - limit} more rows: see to_csv()."]
         return self.title, self.shown, rows, "\n".join([*more, *self.notices])

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kerasvae import files
-from kerasvae.analysis import blur_scan, figures, tables
-from kerasvae.analysis.blur_scan import BlurCell
-from kerasvae.analysis.loss_distances import PerceivedDistances, left_out, left_out_note, measured_rows
-from kerasvae.analysis.measuring import (
+import numpy as np
+from scipy.stats import spearmanr
+
+from kerasvae import files, tables
+from kerasvae.checks import check_flag, check_integer, check_number, check_seed, shown
+from kerasvae.losses import BoxBlurMSE
+from kerasvae.perception import figures
+from kerasvae.perception.distances import (
+    PerceivedDistances,
     check_data,
     check_folder,
     check_loss,
     check_name,
     describe,
+    left_out,
+    left_out_note,
+    measure,
+    measured_rows,
     progress_bar,
 )
-from kerasvae.analysis.order import all_constant, is_constant, linearity, spearman, spread_within_traversals
-from kerasvae.analysis.pairs import factor_pairs, random_pairs, varying_factors
-from kerasvae.checks import check_flag, check_integer, check_number, check_seed
-from kerasvae.losses import BoxBlurMSE
+from kerasvae.perception.pairs import Pairs, factor_pairs, random_pairs, varying_factors
+
+# Spread of distances, as a share of the largest, that rounding in float32 makes of equal ones.
+ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,31 @@ class FactorAudit:
     constant: bool | None
     spearman: float | None
     linearity: float | None
+
+
+@dataclass(frozen=True)
+class BlurCell:
+    """One radius and weight of a scan.
+
+    Attributes:
+        radius, weight: of a BoxBlurMSE that is otherwise the audited one.
+        spearman, linearity, spread: by factor, as in `FactorAudit`. The correlations do not see how much distances
+            differ: where the spread is all but 0, a correlation of 1 is of no use to a VAE.
+        mean_spearman, mean_linearity, mean_spread: over the factors that have one; None where none has.
+        random_spearman: of random pairs.
+        adversarial: as in `Audit`.
+    """
+
+    radius: int
+    weight: float
+    spearman: dict[str, float | None]
+    linearity: dict[str, float | None]
+    spread: dict[str, float]
+    mean_spearman: float | None
+    mean_linearity: float | None
+    mean_spread: float | None
+    random_spearman: float | None
+    adversarial: bool | None
 
 
 class Audit:
@@ -213,7 +247,7 @@ def audit(
     check_flag(progress, "progress")
     check_name(name)
     check_number(threshold, "threshold", least=0)
-    radii, weights = blur_scan.scanned(data, loss, radii, weights)
+    radii, weights = _scanned(data, loss, radii, weights)
     if not varying_factors(data):
         radii = []
     drawn = {
@@ -224,7 +258,7 @@ def audit(
     with progress_bar("audit", (pairs + len(radii) * scan_pairs) * len(drawn), progress) as advance:
         rows = measured_rows(data, loss, drawn, batch_size, advance)
         options = scan_pairs, threshold, batch_size, advance
-        scan = list(blur_scan.scan(data, loss, rows, radii, weights, *options)) if radii else []
+        scan = list(_scan(data, loss, rows, radii, weights, *options)) if radii else []
     distances = PerceivedDistances(
         rows,
         data_name=type(data).__name__ if name is None else name,
@@ -249,6 +283,107 @@ def audit(
     own = (loss.radius, loss.weight) if isinstance(loss, BoxBlurMSE) else None
     random_spearman = spearman(random.samples, random.ground_truth)
     return Audit(distances, factors, random_spearman, float(threshold), scan, own)
+
+
+def _scan(data, loss, rows, radii, weights, scan_pairs: int, threshold: float, batch_size: int, advance):
+    """A `BlurCell` for each radius and weight; a radius is measured once, and the weights are applied to its term."""
+    pixels = BoxBlurMSE(radius=0, weight=0.0, pixel_weight=loss.pixel_weight)
+    terms = [pixels, *(BoxBlurMSE(radius=radius, weight=1.0, pixel_weight=0.0) for radius in radii)]
+    values, truths = {}, {}
+    for name, row in rows.items():
+        pairs = Pairs(*(None if part is None else part[:scan_pairs] for part in row.pairs))
+        values[name] = measure(data, terms, pairs, batch_size, lambda count: advance(count * len(radii)))
+        truths[name] = None if row.ground_truth is None else row.ground_truth[:scan_pairs]
+    factors = [name for name in rows if name != "random"]
+    for number, radius in enumerate(radii):
+        for weight in weights:
+            seen = {name: term[0] + weight * term[1 + number] for name, term in values.items()}
+            correlations = {name: spearman(seen[name], truths[name]) for name in factors}
+            lines = {name: linearity(seen[name], truths[name]) for name in factors}
+            spreads = {name: spread_within_traversals(seen[name]) for name in factors}
+            yield BlurCell(
+                radius=radius,
+                weight=weight,
+                spearman=correlations,
+                linearity=lines,
+                spread=spreads,
+                mean_spearman=_mean(correlations.values()),
+                mean_linearity=_mean(lines.values()),
+                mean_spread=_mean(spreads.values()),
+                random_spearman=spearman(seen["random"], truths["random"]),
+                adversarial=all_constant(is_constant(data, name, spreads[name], threshold) for name in factors),
+            )
+
+
+def _scanned(data, loss, radii, weights) -> tuple[list[int], list[float]]:
+    """The radii and weights to scan, sorted; both empty for no scan."""
+    if not isinstance(loss, BoxBlurMSE):
+        if radii is not None or weights is not None:
+            given = "weights" if radii is None else "radii"
+            raise ValueError(f"{given} are for BoxBlurMSE, and {type(loss).__name__} has none")
+        return [], []
+    if radii is None:
+        # 1, 3, 7, ...: a box of 2^k - 1 pixels; the first that reaches across the image, give or take a pixel, is last.
+        most = math.ceil(math.log2(max(data.image_shape[:2])))
+        radii = [2**power - 1 for power in range(1, max(most, 2))] + [loss.radius]
+    if weights is None:
+        weights = [1.0, 10.0, 100.0, 1_000.0, 10_000.0, loss.weight]
+    for name, values, check in (("radii", radii, check_integer), ("weights", weights, check_number)):
+        if isinstance(values, str | dict) or not hasattr(values, "__iter__"):
+            raise ValueError(f"{name} must be a list of numbers, got {shown(values)}")
+        for place, value in enumerate(values):
+            check(value, f"{name}[{place}]", least=0)
+    if not len(radii) or not len(weights):
+        return [], []
+    return sorted({int(radius) for radius in radii}), sorted({float(weight) for weight in weights})
+
+
+def _mean(values) -> float | None:
+    values = [value for value in values if value is not None]
+    return math.fsum(values) / len(values) if values else None
+
+
+def spread_within_traversals(samples: np.ndarray) -> float:
+    """Standard deviation within a traversal as a share of the mean, from samples in twos of the same traversal.
+
+    Half the mean squared difference of two independent pairs of a traversal estimates the variance within it without
+    bias, whatever varies from one traversal to the next.
+    """
+    first, second = samples[: len(samples) // 2 * 2].reshape(-1, 2).T
+    mean = abs(float(np.mean(samples)))
+    return math.sqrt(float(np.mean((first - second) ** 2)) / 2) / mean if mean else 0.0
+
+
+def spearman(distances: np.ndarray, ground_truth: np.ndarray | None) -> float | None:
+    """Rank correlation of perceived and ground-truth distances; None where either is constant, up to rounding."""
+    if ground_truth is None or _constant(distances) or _constant(ground_truth):
+        return None
+    return float(spearmanr(distances, ground_truth).statistic)
+
+
+def linearity(distances: np.ndarray, steps: np.ndarray) -> float | None:
+    """Pearson's correlation of the step with the mean distance at that step; None for constant means or two steps."""
+    values, places = np.unique(steps, return_inverse=True)
+    means = np.bincount(places, weights=distances) / np.bincount(places)
+    if len(values) < 3 or _constant(means):
+        return None
+    return float(np.corrcoef(values, means)[0, 1])
+
+
+def _constant(values: np.ndarray) -> bool:
+    return float(np.ptp(values)) <= ROUNDING * float(np.abs(values).max())
+
+
+def is_constant(data, name: str, spread: float, threshold: float) -> bool | None:
+    """Whether a factor's distances are; None for one of two values, whose traversals have but one distance."""
+    size = data.factor_sizes[data.factor_names.index(name)]
+    return spread <= threshold if size > 2 else None
+
+
+def all_constant(answers) -> bool | None:
+    """Whether the distances along all factors of three values or more are constant; None without such a factor."""
+    judged = [answer for answer in answers if answer is not None]
+    return all(judged) if judged else None
 
 
 def _shown(value: float | None) -> str:

@@ -1,11 +1,11 @@
-"""`kerasvae factor-importance` and `kerasvae loss-audit`: what `kerasvae.analysis` gives, printed and written."""
+"""`kerasvae factor-importance` and `kerasvae loss-audit`: what `kerasvae.perception` gives, printed and written."""
 
 import json
 
 import pytest
 
 import kerasvae as kv
-from kerasvae import analysis, cli
+from kerasvae import cli, perception
 
 SMALL = ["--num-squares", "1", "--grey", "--pairs", "20", "--seed", "4"]
 TITLE = "XYSquares, num squares 1, grey"
@@ -20,7 +20,9 @@ def read(path):
 def test_factor_importance(tmp_path, capsys, protocol):
     arguments = ["factor-importance", *SMALL, "--protocol", protocol, "--out", str(tmp_path)]
     assert cli.main(arguments) == 0
-    expected = analysis.perceived_distances(SQUARES, kv.losses.MeanSquaredError(), 20, 4, protocol=protocol, name=TITLE)
+    expected = perception.perceived_distances(
+        SQUARES, kv.losses.MeanSquaredError(), 20, 4, protocol=protocol, name=TITLE
+    )
     assert read(tmp_path / "distances.json") == expected.to_json()
     assert (tmp_path / "distances.png").is_file()
     assert capsys.readouterr().out == f"{expected}\n{tmp_path / 'distances.json'}\n{tmp_path / 'distances.png'}\n"
@@ -34,7 +36,7 @@ def test_published_numbers_stand_beside_the_default(tmp_path, capsys):
 def test_loss_audit(tmp_path, capsys):
     blur = ["--blur-radius", "7", "--blur-weight", "225", "--radii", "3", "--weights", "1", "9", "--threshold", "0.5"]
     assert cli.main(["audit", *SMALL, *blur, "--out", str(tmp_path), "--json"]) == 0
-    expected = analysis.audit(
+    expected = perception.audit(
         SQUARES, kv.losses.BoxBlurMSE(7, 225.0), 20, 4, threshold=0.5, radii=[3], weights=[1, 9], name=TITLE
     )
     assert json.loads(capsys.readouterr().out) == read(tmp_path / "audit.json") == expected.to_json()

@@ -6,12 +6,12 @@ import pytest
 from keras import ops
 from scipy.stats import spearmanr
 
-from kerasvae import analysis
-from kerasvae.analysis.order import linearity, spearman, spread_within_traversals
+from kerasvae import perception
 from kerasvae.datasets.from_arrays import FromArrays
 from kerasvae.datasets.image_table import ImageTable
 from kerasvae.datasets.xysquares import XYSquares
 from kerasvae.losses import BoxBlurMSE, MeanSquaredError
+from kerasvae.perception.audit import linearity, spearman, spread_within_traversals
 
 MSE = MeanSquaredError()
 
@@ -37,7 +37,7 @@ def lamp():
 
 
 def test_squares_that_never_overlap_are_adversarial():
-    result = analysis.audit(squares(), MSE, 200)
+    result = perception.audit(squares(), MSE, 200)
     assert result.adversarial is True and result.constant_factors == result.order == ("x_R", "y_R")
     for factor in result.factors.values():
         assert factor.spread == 0.0 and factor.constant and factor.spearman is None and factor.linearity is None
@@ -46,7 +46,7 @@ def test_squares_that_never_overlap_are_adversarial():
 
 
 def test_overlap_gives_back_the_order():
-    result = analysis.audit(squares(1), MSE, 3_000)
+    result = perception.audit(squares(1), MSE, 3_000)
     assert result.adversarial is False and result.constant_factors == ()
     # Of the steps 1 to 4 the distance is min(step, 3), of which the last two are level.
     steps = np.repeat(np.arange(1, 5), (8, 6, 4, 2))
@@ -58,7 +58,7 @@ def test_overlap_gives_back_the_order():
 
 
 def test_constant_along_each_traversal_is_constant_whatever_the_other_factors():
-    result = analysis.audit(lamp(), MSE, 400)
+    result = perception.audit(lamp(), MSE, 400)
     place = result.factors["place"]
     # The brighter the lamp, the farther any two of its places: but no farther for more steps.
     assert place.std > 0.3 * place.mean and place.spread == 0.0 and place.constant
@@ -69,7 +69,7 @@ def test_constant_along_each_traversal_is_constant_whatever_the_other_factors():
 
 
 def test_a_factor_that_the_loss_does_not_see_is_constant():
-    hidden = analysis.audit(lamp(), MSE, 60).factors["hidden"]
+    hidden = perception.audit(lamp(), MSE, 60).factors["hidden"]
     assert (hidden.mean, hidden.std, hidden.spread, hidden.share_of_random) == (0.0, 0.0, 0.0, 0.0)
     assert hidden.constant and hidden.spearman is None and hidden.linearity is None
 
@@ -77,15 +77,15 @@ def test_a_factor_that_the_loss_does_not_see_is_constant():
 def test_the_threshold_is_that_of_the_rule():
     data = XYSquares(7, num_squares=1)  # distances 7 and 8, a quarter and three quarters of the pairs
     spread = np.sqrt(3 / 16) / 7.75
-    assert analysis.audit(data, MSE, 2_000, threshold=1.1 * spread).adversarial
-    assert not analysis.audit(data, MSE, 2_000, threshold=0.9 * spread).adversarial
+    assert perception.audit(data, MSE, 2_000, threshold=1.1 * spread).adversarial
+    assert not perception.audit(data, MSE, 2_000, threshold=0.9 * spread).adversarial
 
 
 def test_factors_of_two_values_have_no_order_to_lose():
     images = np.zeros((4, 1, 2, 1), "uint8")
     images[2:, 0, 0], images[1::2, 0, 1] = 255, 100
     data = table(images, (2, 2), ["a", "b"])
-    result = analysis.audit(data, MSE, 20)
+    result = perception.audit(data, MSE, 20)
     assert result.adversarial is None and result.verdict.startswith("not judged")
     factor = result.factors["a"]
     assert factor.constant is None and factor.spearman is None and factor.linearity is None
@@ -93,7 +93,7 @@ def test_factors_of_two_values_have_no_order_to_lose():
 
 
 def test_importance_and_curves_are_those_of_the_distances():
-    result = analysis.audit(lamp(), MSE, 100)
+    result = perception.audit(lamp(), MSE, 100)
     rows = result.distances
     assert result.order == rows.order == tuple(sorted(result.factors, key=lambda name: -rows[name].mean))
     for name, factor in result.factors.items():
@@ -126,22 +126,22 @@ def test_correlations_that_do_not_exist_are_none():
 
 def test_the_blurred_loss_needs_its_radius_and_its_weight():
     data, options = XYSquares(num_squares=1), {"radii": [], "pairs": 1_500}
-    full = analysis.audit(data, BoxBlurMSE(), **options)
+    full = perception.audit(data, BoxBlurMSE(), **options)
     assert full.adversarial is False and all(factor.linearity > 0.999 for factor in full.factors.values())
     assert all(factor.spearman > 0.9 for factor in full.factors.values())
-    assert analysis.audit(data, BoxBlurMSE(weight=1.0), **options).adversarial
-    near = analysis.audit(data, BoxBlurMSE(radius=15, weight=961.0), **options)
+    assert perception.audit(data, BoxBlurMSE(weight=1.0), **options).adversarial
+    near = perception.audit(data, BoxBlurMSE(radius=15, weight=961.0), **options)
     assert all(factor.linearity < 0.9 for factor in near.factors.values())
 
 
 def test_every_cell_of_the_scan_is_the_audit_of_its_loss():
     data, loss = squares(), BoxBlurMSE(radius=4, weight=30.0, pixel_weight=0.5)
-    result = analysis.audit(data, loss, 300, radii=[2, 4], weights=[0, 30.0], scan_pairs=120)
+    result = perception.audit(data, loss, 300, radii=[2, 4], weights=[0, 30.0], scan_pairs=120)
     assert [(cell.radius, cell.weight) for cell in result.scan] == [(2, 0.0), (2, 30.0), (4, 0.0), (4, 30.0)]
     for cell in result.scan:
         own = BoxBlurMSE(cell.radius, cell.weight, pixel_weight=0.5)
         for name, row in result.distances.items():
-            samples = analysis.pair_distances(data, own, *row.pairs.indices[:120].T)
+            samples = perception.pair_distances(data, own, *row.pairs.indices[:120].T)
             truth = row.ground_truth[:120]
             if name == "random":
                 assert cell.random_spearman == pytest.approx(spearman(samples, truth), abs=1e-3)
@@ -160,18 +160,18 @@ def test_every_cell_of_the_scan_is_the_audit_of_its_loss():
 
 
 def test_what_is_scanned_by_default_reaches_across_the_image():
-    scan = analysis.audit(squares(), BoxBlurMSE(radius=5, weight=121.0), 4, scan_pairs=2).scan
+    scan = perception.audit(squares(), BoxBlurMSE(radius=5, weight=121.0), 4, scan_pairs=2).scan
     assert sorted({cell.radius for cell in scan}) == [1, 3, 5, 7]
     assert sorted({cell.weight for cell in scan}) == [1, 10, 100, 121, 1_000, 10_000]
-    assert analysis.audit(squares(), BoxBlurMSE(), 4, weights=[]).scan == ()
+    assert perception.audit(squares(), BoxBlurMSE(), 4, weights=[]).scan == ()
 
 
 def test_data_without_a_grid_are_audited_at_random(tmp_path):
     images = np.random.default_rng(0).integers(256, size=(6, 8, 8, 3), dtype="uint8")
-    with_factors = analysis.audit(FromArrays(images, {"x": [0, 1, 2, 0, 1, 3]}), MSE, 40)
+    with_factors = perception.audit(FromArrays(images, {"x": [0, 1, 2, 0, 1, 3]}), MSE, 40)
     assert with_factors.order == () and with_factors.factors == {} and with_factors.adversarial is None
     assert -1 <= with_factors.random_spearman <= 1
-    without = analysis.audit(FromArrays(images), BoxBlurMSE(radius=1), 40, radii=[1], weights=[1.0])
+    without = perception.audit(FromArrays(images), BoxBlurMSE(radius=1), 40, radii=[1], weights=[1.0])
     assert without.random_spearman is None and without.scan == ()
     for result in (with_factors, without):
         assert "random" in str(result)
@@ -185,7 +185,7 @@ class PerElement(keras.losses.Loss):
 
 @pytest.mark.parametrize("loss", [MSE, BoxBlurMSE(radius=3, weight=49.0), PerElement()])
 def test_it_is_saved_whole(tmp_path, loss):
-    result = analysis.audit(squares(2), loss, 40, scan_pairs=20)
+    result = perception.audit(squares(2), loss, 40, scan_pairs=20)
     assert result.save(tmp_path / "audit") == tmp_path / "audit"
     assert {path.name for path in (tmp_path / "audit").iterdir()} == {"audit.json", "audit.png"}
     read = json.loads((tmp_path / "audit" / "audit.json").read_text())
@@ -209,4 +209,4 @@ def test_it_is_saved_whole(tmp_path, loss):
 )
 def test_arguments_are_checked(options, error, message):
     with pytest.raises(error, match=message):
-        analysis.audit(**{"data": squares(), "loss": MSE, **options})
+        perception.audit(**{"data": squares(), "loss": MSE, **options})

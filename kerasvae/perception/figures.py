@@ -17,7 +17,7 @@ import numpy as np
 
 from kerasvae import files
 
-# Okabe and Ito's colours, told apart with any colour vision; black is for random pairs, and yellow vanishes on white.
+# Okabe and Ito's colours, distinct to any colour vision; black is for random pairs, and yellow vanishes on white.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6D31")
 _RANDOM, _TEXT, _GREY = "#000000", "#222222", "#666666"
 _WIDTH, _DPI = 9.0, 200
@@ -27,10 +27,10 @@ _KOLMOGOROV = 1.95
 
 
 def cumulative_distances(results, *, path=None):
-    """The cumulative proportion of perceived distances, a panel a data set: Figure 1 of the paper's supplement.
+    """The cumulative proportion of perceived distances, one panel per data set: Figure 1 of the paper's supplement.
 
-    One curve a factor, from the largest mean distance to the smallest, and one for random pairs; the further to the
-    right, the more important. Curves that chance cannot tell apart are drawn as one that names them all.
+    One curve per factor, from the largest mean distance to the smallest, and one for random pairs; the further to the
+    right, the more important. Curves no further apart than by chance are drawn as one that names them all.
 
     Args:
         results: {title of the panel: `PerceivedDistances`}, at least one.
@@ -46,7 +46,7 @@ def cumulative_distances(results, *, path=None):
     _check_path(path)
     columns = 2 if len(results) == 4 else min(3, len(results))
     lines = math.ceil(len(results) / columns)
-    entries = max(len(_told_apart(distances)) for distances in results.values())
+    entries = max(len(_groups(distances)) for distances in results.values())
     figure = _figure((5.0, 7.6, _WIDTH)[columns - 1], (3.2 + 0.16 * entries) * lines)
     for number, (title, distances) in enumerate(results.items()):
         axes = figure.add_subplot(lines, columns, number + 1)
@@ -62,21 +62,21 @@ def audit(result, *, path=None):
     """An `Audit` as a figure: cumulative curves, importance, perceived against ground-truth distance, and the scan.
 
     The panels of factors show the mean perceived distance at each ground-truth distance, and between which the middle
-    half and nine tenths of the pairs lie. Beside their names stands Spearman's correlation over pairs.
+    half and nine tenths of the pairs lie. Next to their names stands Spearman's correlation over pairs.
 
     Args:
         result: an `Audit`.
         path: PNG file to write. Default: none.
     """
     if isinstance(result, type) or not hasattr(result, "distances") or not hasattr(result, "verdict"):
-        raise ValueError(f"result must be an Audit, as of kerasvae.analysis.audit, got {reprlib.repr(result)}")
+        raise ValueError(f"result must be an Audit, as of kerasvae.perception.audit, got {reprlib.repr(result)}")
     _check_path(path)
     distances = result.distances
     names = [*result.order[: _MOST_PANELS - 1], "random"]
     if distances["random"].ground_truth is None:
         names.remove("random")
     lines = math.ceil(len(names) / 4)
-    entries = _told_apart(distances)
+    entries = _groups(distances)
     legend_columns = 1 if max(len(", ".join(group)) for group in entries) > 24 else 2
     heights = {
         "top": max(3.1 + 0.16 * math.ceil(len(entries) / legend_columns), 0.8 + 0.2 * len(result.order)),
@@ -125,7 +125,7 @@ def _draw_cumulative(axes, distances, legend_columns: int, label_lines: int = 1)
     farthest = max(row.samples.max() for row in distances.values())
     nearest = min(0.0, *(row.samples.min() for row in distances.values()))
     room = 0.04 * ((farthest - nearest) or 1.0)
-    for names in _told_apart(distances):
+    for names in _groups(distances):
         row = distances[names[0]]
         values, counts = np.unique(row.samples, return_counts=True)
         shares = np.cumsum(counts) / len(row.samples)
@@ -155,7 +155,7 @@ def _draw_cumulative(axes, distances, legend_columns: int, label_lines: int = 1)
         text.set_parse_math(False)
 
 
-def _told_apart(distances) -> list[list[str]]:
+def _groups(distances) -> list[list[str]]:
     """Names of the rows, the largest mean first, those with the same distribution together."""
     groups = []
     for name in sorted(distances, key=lambda name: -distances[name].mean):

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasvae import analysis
-from kerasvae.analysis.pairs import authors_pairs, factor_pairs
+from kerasvae import perception
 from kerasvae.datasets.dsprites import DSprites
 from kerasvae.datasets.from_arrays import FromArrays
 from kerasvae.datasets.ground_truth import GroundTruthData
 from kerasvae.datasets.image_table import ImageTable
 from kerasvae.datasets.xysquares import XYSquares
 from kerasvae.losses import BernoulliNLL, BoxBlurMSE, MeanAbsoluteError, MeanSquaredError
+from kerasvae.perception.pairs import authors_pairs, factor_pairs
 
 MSE = MeanSquaredError()
 # Of the 12 288 values of an image, those of one column of a square, in both images.
@@ -46,7 +46,7 @@ class Hazy(GroundTruthData):
 
 @pytest.mark.parametrize("spacing", range(1, 9))
 def test_squares_of_every_spacing_have_the_closed_form(spacing):
-    distances = analysis.perceived_distances(XYSquares(spacing), MSE, 400)
+    distances = perception.perceived_distances(XYSquares(spacing), MSE, 400)
     assert list(distances) == ["x_R", "y_R", "x_G", "y_G", "x_B", "y_B", "random"]
     steps = np.arange(1, 8)
     chance = 2 * (8 - steps) / 56  # of each step among pairs of different positions
@@ -61,7 +61,7 @@ def test_squares_of_every_spacing_have_the_closed_form(spacing):
 
 
 def test_random_pairs_of_squares_have_the_closed_form():
-    row = analysis.perceived_distances(XYSquares(), MSE, 1_500)["random"]
+    row = perception.perceived_distances(XYSquares(), MSE, 1_500)["random"]
     different = np.array([0, 1, 2, 3]) / 96  # squares that are elsewhere, and their share of the values
     assert set(np.round(row.samples, 7)) <= set(np.round(different, 7))
     assert abs(row.mean - 3 * (63 / 64) / 96) < 5 * 0.0022375 / np.sqrt(1_500)
@@ -72,14 +72,14 @@ def test_equal_samples_have_exactly_no_deviation():
     # The mean of so many copies is rounded, and np.std of them not 0.
     samples = np.full(50_000, 1 / 3)
     assert np.std(samples) > 0
-    row = analysis.DistanceRow(samples, None, None)
+    row = perception.DistanceRow(samples, None, None)
     assert row.std == 0.0 and row.mean == 1 / 3
 
 
 def test_the_blurred_distance_is_linear_in_the_step():
     data = XYSquares(num_squares=1)
     first, second = np.divmod(np.arange(64 * 64), 64)
-    distances = analysis.pair_distances(data, BoxBlurMSE(), first, second)
+    distances = perception.pair_distances(data, BoxBlurMSE(), first, second)
     moves = data.factors(first) - data.factors(second)
     means = [distances[(np.abs(moves[:, 0]) == step) & (moves[:, 1] == 0)].mean() for step in range(1, 8)]
     expected = [0.031821, 0.063592, 0.095658, 0.128242, 0.159274, 0.190306, 0.221338]
@@ -87,7 +87,7 @@ def test_the_blurred_distance_is_linear_in_the_step():
     # A corner and the middle, as the authors' own code evaluates them.
     corner, middle = data.index([[0, 0], [1, 0], [3, 3], [7, 3]]).reshape(2, 2)
     np.testing.assert_allclose(
-        analysis.pair_distances(data, BoxBlurMSE(), [corner[0], middle[0]], [corner[1], middle[1]]),
+        perception.pair_distances(data, BoxBlurMSE(), [corner[0], middle[0]], [corner[1], middle[1]]),
         [0.02584944, 0.15885434],
         atol=5e-7,
     )
@@ -95,7 +95,7 @@ def test_the_blurred_distance_is_linear_in_the_step():
 
 def test_the_mean_over_factor_pairs_is_that_over_all_of_them():
     data = noise((3, 4))
-    rows = analysis.perceived_distances(data, MSE, 20_000)
+    rows = perception.perceived_distances(data, MSE, 20_000)
     images = data.images(np.arange(12)).astype("float64") / 255
     distance = ((images[:, None] - images) ** 2).mean(axis=(2, 3, 4))
     differs = data.factors(np.arange(12))[:, None] != data.factors(np.arange(12))
@@ -129,8 +129,8 @@ def test_pairs_of_a_traversal_share_the_other_factors():
 
 def test_same_seed_same_distances_and_batches_do_not_matter():
     data = noise((5, 2, 3))
-    first, same = (analysis.perceived_distances(data, MSE, 50, batch_size=size) for size in (256, 7))
-    other = analysis.perceived_distances(data, MSE, 50, seed=2)
+    first, same = (perception.perceived_distances(data, MSE, 50, batch_size=size) for size in (256, 7))
+    other = perception.perceived_distances(data, MSE, 50, seed=2)
     for name in first:
         np.testing.assert_array_equal(first[name].samples, same[name].samples)
         assert (first[name].pairs.indices != other[name].pairs.indices).any()
@@ -147,7 +147,7 @@ def test_a_users_loss_is_averaged_over_the_image(loss):
     indices = np.array([[0, 5], [11, 2], [3, 3]])
     images = data.images(indices.reshape(-1)).reshape(3, 2, -1) / 255
     expected = np.abs(images[:, 0] - images[:, 1]).mean(axis=1)
-    np.testing.assert_allclose(analysis.pair_distances(data, loss, *indices.T), expected, rtol=1e-5)
+    np.testing.assert_allclose(perception.pair_distances(data, loss, *indices.T), expected, rtol=1e-5)
 
 
 def test_the_first_image_is_the_true_one():
@@ -156,7 +156,7 @@ def test_the_first_image_is_the_true_one():
             return y_true - y_pred
 
     data = table([[[[0]]], [[[255]]]], (2,))
-    np.testing.assert_array_equal(analysis.pair_distances(data, Signed(), [0, 1], [1, 0]), [-1, 1])
+    np.testing.assert_array_equal(perception.pair_distances(data, Signed(), [0, 1], [1, 0]), [-1, 1])
 
 
 class Wrong(keras.losses.Loss):
@@ -180,7 +180,7 @@ class Wrong(keras.losses.Loss):
 )
 def test_losses_that_are_no_distances(loss, message):
     with pytest.raises(ValueError, match=message):
-        analysis.perceived_distances(noise((4, 3)), loss, 20)
+        perception.perceived_distances(noise((4, 3)), loss, 20)
 
 
 @pytest.mark.parametrize(
@@ -197,11 +197,11 @@ def test_losses_that_are_no_distances(loss, message):
 )
 def test_arguments_are_checked(options, error, message):
     with pytest.raises(error, match=message):
-        analysis.perceived_distances(**{"data": noise((2, 2)), "loss": MSE, **options})
+        perception.perceived_distances(**{"data": noise((2, 2)), "loss": MSE, **options})
 
 
 def test_a_factor_of_one_value_is_left_out_and_says_why():
-    distances = analysis.perceived_distances(noise((3, 1, 2)), MSE, 10)
+    distances = perception.perceived_distances(noise((3, 1, 2)), MSE, 10)
     assert list(distances) == ["f0", "f2", "random"]
     with pytest.raises(KeyError, match="'f1': it has one value"):
         distances["f1"]
@@ -212,7 +212,7 @@ def test_a_factor_of_one_value_is_left_out_and_says_why():
 def test_data_without_a_grid_have_random_pairs_alone(protocol):
     images = np.random.default_rng(0).integers(256, size=(5, 4, 4, 1), dtype="uint8")
     data = FromArrays(images, {"x": [0, 1, 2, 0, 1], "y": [0, 0, 0, 1, 1]})
-    distances = analysis.perceived_distances(data, MSE, 10, protocol=protocol)
+    distances = perception.perceived_distances(data, MSE, 10, protocol=protocol)
     assert list(distances) == ["random"] and distances.order == () and "x" not in distances
     with pytest.raises(KeyError, match="no complete grid of factors"):
         distances["x"]
@@ -220,7 +220,7 @@ def test_data_without_a_grid_have_random_pairs_alone(protocol):
     factors = data.factors(np.arange(5))[distances["random"].pairs.indices]
     expected = np.abs(factors[:, 0] - factors[:, 1]) @ [0.5, 1]
     np.testing.assert_allclose(distances["random"].ground_truth, expected)
-    without = analysis.perceived_distances(FromArrays(images), MSE, 10, protocol=protocol)
+    without = perception.perceived_distances(FromArrays(images), MSE, 10, protocol=protocol)
     assert without["random"].ground_truth is None
     assert len(without["random"].samples) == 10
 
@@ -228,10 +228,10 @@ def test_data_without_a_grid_have_random_pairs_alone(protocol):
 @pytest.mark.parametrize("protocol", ["independent", "authors"])
 def test_random_parts_are_shared_along_a_factor(protocol):
     loss, size = PerElement(), 3 * 255
-    shared = analysis.perceived_distances(Hazy(), loss, 60, protocol=protocol)
+    shared = perception.perceived_distances(Hazy(), loss, 60, protocol=protocol)
     np.testing.assert_allclose(shared["a"].samples, 10 * shared["a"].ground_truth / size, rtol=1e-5)
     np.testing.assert_allclose(shared["b"].samples, 20 * shared["b"].ground_truth / size, rtol=1e-5)
-    own = analysis.perceived_distances(Hazy(), loss, 60, protocol=protocol, shared_draws=False)
+    own = perception.perceived_distances(Hazy(), loss, 60, protocol=protocol, shared_draws=False)
     haze = own["a"].pairs.draws % 251
     expected = (10 * own["a"].ground_truth + np.abs(haze[:, 0] - haze[:, 1])) / size
     np.testing.assert_allclose(own["a"].samples, expected, rtol=1e-5)
@@ -270,15 +270,15 @@ def test_table_1_of_dsprites_to_four_decimals():
     for name, pairs in authors_pairs(data, 50_000).items():
         bits = np.bitwise_count(np.bitwise_xor(*(data.packed(part) for part in pairs.indices.T))).sum(axis=1)
         distances = bits / 4096
-        assert (round(distances.mean(), 4), round(distances.std(), 4)) == analysis.FACTOR_IMPORTANCE["DSprites"][name]
+        assert (round(distances.mean(), 4), round(distances.std(), 4)) == perception.FACTOR_IMPORTANCE["DSprites"][name]
         np.testing.assert_allclose(
-            analysis.pair_distances(data, MSE, *pairs.indices[:300].T), distances[:300], atol=1e-8
+            perception.pair_distances(data, MSE, *pairs.indices[:300].T), distances[:300], atol=1e-8
         )
 
 
 def test_independent_pairs_of_dsprites_are_near_table_1():
     data = DSprites()
-    distances = analysis.perceived_distances(data, MSE, 4_000)
+    distances = perception.perceived_distances(data, MSE, 4_000)
     assert set(distances.order[:2]) == {"position_x", "position_y"}
     assert distances.order[2:] == ("scale", "shape", "orientation")
     for name, (mean, std) in distances.published.items():
@@ -286,7 +286,7 @@ def test_independent_pairs_of_dsprites_are_near_table_1():
 
 
 def test_the_result_as_table_json_and_files(tmp_path):
-    distances = analysis.perceived_distances(XYSquares(), MSE, 40, name="<squares>")
+    distances = perception.perceived_distances(XYSquares(), MSE, 40, name="<squares>")
     lines = str(distances).splitlines()
     assert lines[0] == "Perceived distances of <squares>, MeanSquaredError"
     assert "0.0104 │ 0.0000 │         0.0104 │ 0.0000 │    +0.0000" in str(distances)
@@ -314,6 +314,6 @@ def test_published_numbers_stand_beside_those_they_are_comparable_with():
         (XYSquares(rgb=False), MSE, False),
         (XYSquares(num_squares=2), MSE, False),
     ):
-        distances = analysis.perceived_distances(data, loss, 2)
+        distances = perception.perceived_distances(data, loss, 2)
         assert (distances.published is not None) == there
         assert ("published" in str(distances)) == there
