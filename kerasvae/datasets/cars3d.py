@@ -27,7 +27,7 @@ _LARGEST_MEMBER = 64 * 1024**2
 
 
 def read_folder(paths: list[Path], sizes: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Factors and images of the cars in the folder of the archive, extracted: list.txt and a .mat file of each car.
+    """Factors and images of the cars in the folder of the archive, extracted: list.txt and one .mat file per car.
 
     `OtherForm` says what is given, `read_archive` what is yielded.
     """
@@ -55,51 +55,13 @@ def _factors_and_images(content: dict, number: int) -> tuple[np.ndarray, np.ndar
     return factors, images.reshape(-1, *images.shape[2:])
 
 
-class Cars3D(PreparedImages):
-    """Renderings of 183 car models from 4 elevations and 24 azimuths, shrunk to 64 x 64 pixels.
-
-    The factors are elevation, azimuth and object: 17 568 images in three channels. `mean` and `std` are the published
-    constants. The objects are numbered as in the archive's list.txt, as in the paper; disentanglement_lib numbers them
-    as its file system lists them, so that its objects have other numbers. Images are shrunk from 128 x 128 by an
-    antialiased bilinear filter, as in the paper; disentanglement_lib used a Lanczos filter.
-
-    Args:
-        data_dir, manual_dir: where the prepared images and the published archive are, see `kerasvae.datasets.prepared`.
-            Default None: the places of tensorflow_datasets. The archive is also taken extracted: data/cars or cars.
-
-    Raises:
-        ValueError, OSError: as for `kerasvae.datasets.prepared.PreparedImages`.
-
-    Source: Reed et al. 2015, "Deep Visual Analogy-Making", http://www.scottreed.info; constants: Table 2 of
-    "Overlooked Implications".
-    """
-
-    source = TableSource(
-        name="cars3d",
-        builder="kerasvae_cars3d",
-        factor_names=tuple(FACTORS),
-        factor_sizes=tuple(FACTORS.values()),
-        labels=tuple(f"label_{name}" for name in FACTORS),
-        rows=resized,
-        forms=tuple(OtherForm((folder,), read_folder) for folder in ("data/cars", "cars")),
-    )
-
-    def __init__(self, data_dir=None, manual_dir=None):
-        super().__init__(
-            self.source,
-            data_dir,
-            manual_dir,
-            mean=(0.897667614997663, 0.889165802006751, 0.885147515814868),
-            std=(0.225031955315030, 0.239946127898126, 0.247921063196844),
-        )
-
-
-def read_archive(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def read_archive(paths: list[Path], sizes: tuple[int, ...] = ()) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Factors and images of the cars in the published archive, one car after another, in no particular order.
 
     Args:
-        path: of the tar.gz file. It holds data/cars/list.txt, a name a line, and for each name data/cars/NAME.mat with
-            the array `im`, uint8 (128, 128, 3, azimuths, elevations).
+        paths: of the tar.gz file alone. It holds data/cars/list.txt, one name per line, and for each name
+            data/cars/NAME.mat with the array `im`, uint8 (128, 128, 3, azimuths, elevations).
+        sizes: not needed; `OtherForm` says why it is there.
 
     Yields:
         Factors elevation, azimuth and object, int64 (n, 3), and images, uint8 (n, 128, 128, 3).
@@ -110,6 +72,7 @@ def read_archive(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
+    (path,) = paths
     try:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
@@ -131,6 +94,45 @@ def read_archive(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             raise ValueError(f"it lacks {len(remaining)} of the cars in its list.txt, the first {min(remaining)}")
     except (OSError, EOFError, KeyError, ValueError, TypeError, MatReadError, tarfile.TarError, zlib.error) as error:
         raise ValueError(f"{str(path)!r} cannot be read as the archive of Cars3D: {error}") from error
+
+
+class Cars3D(PreparedImages):
+    """Renderings of 183 car models from 4 elevations and 24 azimuths, shrunk to 64 x 64 pixels.
+
+    The factors are elevation, azimuth and object: 17 568 images in three channels. `mean` and `std` are the published
+    constants. The objects are numbered as in the archive's list.txt, as in the paper; disentanglement_lib numbers them
+    as its file system lists them, so that its objects have other numbers. Images are shrunk from 128 x 128 by an
+    antialiased bilinear filter, as in the paper; disentanglement_lib used a Lanczos filter.
+
+    Args:
+        data_dir, manual_dir: where the prepared images and the published archive are, see `kerasvae.datasets.prepared`.
+            Default None: the places of tensorflow_datasets. The archive is also taken extracted: data/cars or cars.
+
+    Raises:
+        ValueError, OSError: as for `kerasvae.datasets.prepared.PreparedImages`.
+
+    Source: Reed et al. 2015, "Deep Visual Analogy-Making", http://www.scottreed.info; constants: Table 2 of
+    "Overlooked Implications".
+    """
+
+    source = TableSource(
+        name="cars3d",
+        factor_names=tuple(FACTORS),
+        factor_sizes=tuple(FACTORS.values()),
+        published=(ARCHIVE,),
+        read=read_archive,
+        rows=resized,
+        forms=tuple(OtherForm((folder,), read_folder) for folder in ("data/cars", "cars")),
+    )
+
+    def __init__(self, data_dir=None, manual_dir=None):
+        super().__init__(
+            self.source,
+            data_dir,
+            manual_dir,
+            mean=(0.897667614997663, 0.889165802006751, 0.885147515814868),
+            std=(0.225031955315030, 0.239946127898126, 0.247921063196844),
+        )
 
 
 def _contents(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

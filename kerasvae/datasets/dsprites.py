@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import functools
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from keras import ops
 
+from kerasvae.archives import array_header, checked_zip, read_npz
 from kerasvae.checks import check_choice
 from kerasvae.datasets import dsprites_rendering
 from kerasvae.datasets.ground_truth import GroundTruthData
+from kerasvae.datasets.prepared import OtherForm, TableSource, open_table
 
 SIZE = 64
 PACKED = SIZE * SIZE // 8
@@ -102,6 +109,11 @@ class DSprites(GroundTruthData):
         return ops.cast(255 * ops.reshape(bits, (-1, SIZE, SIZE, 1)), "uint8")
 
 
+def pack(images: np.ndarray) -> np.ndarray:
+    """Images of 0 and anything else as bits, as `DSprites.packed` returns them: (n, 64, 64, 1) to uint8 (n, 512)."""
+    return np.packbits(images.reshape(len(images), -1) != 0, axis=1)
+
+
 def unpack(packed) -> np.ndarray:
     """Images from what `DSprites.packed` returns: uint8 (n, 512) to uint8 0 or 255, (n, 64, 64, 1)."""
     bits = np.unpackbits(packed, axis=-1)
@@ -121,6 +133,43 @@ def _rendered(indices: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _original_table(data_dir, manual_dir) -> np.ndarray:
-    from kerasvae.datasets.prepared import dsprites_table
+    """Memory-mapped uint8 (737280, 512): every image of the published file, as of `DSprites.packed`."""
+    return open_table(ORIGINAL, data_dir, manual_dir)[0]
 
-    return dsprites_table(data_dir=data_dir, manual_dir=manual_dir)
+
+def read_npz_file(paths: list[Path], sizes: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Factors (n, 5) and images (n, 64, 64, 1) of the npz file of dSprites; arguments as of `OtherForm.read`."""
+    (path,) = paths
+    count = math.prod(sizes)
+    try:
+        classes = read_npz(path, ["latents_classes"], most=count * 6 * 8)[0]["latents_classes"]
+        with checked_zip(path) as archive, archive.open("imgs.npy") as stream:
+            shape, column_order, dtype = array_header(stream)
+            if (shape, column_order, dtype, classes.shape) != ((count, 64, 64), False, np.uint8, (count, 6)):
+                raise ValueError(
+                    f"imgs must be uint8 of shape {(count, 64, 64)} with latents_classes {(count, 6)}, got {dtype} of "
+                    f"{shape} and {classes.shape}"
+                )
+            pixels = 0
+            for start in range(0, count, 1024):
+                factors = classes[start : start + 1024, 1:]
+                images = np.frombuffer(stream.read(len(factors) * 4096), np.uint8).reshape(-1, 64, 64, 1)
+                pixels += np.count_nonzero(images)
+                yield factors, images
+            stream.read(1)  # the end is where the checksum is compared
+    except (KeyError, OSError, EOFError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{str(path)!r} cannot be read as the npz file of dSprites: {error}") from error
+    if count == 737_280 and pixels != 128_328_862:
+        raise ValueError(f"{str(path)!r} is not dSprites: {pixels} pixels are white, of the published 128328862")
+
+
+ORIGINAL = TableSource(
+    name="dsprites",
+    factor_names=("shape", "scale", "orientation", "position_x", "position_y"),
+    factor_sizes=(3, 6, 40, 32, 32),
+    builder="dsprites",
+    labels=("label_shape", "label_scale", "label_orientation", "label_x_position", "label_y_position"),
+    row_shape=(512,),
+    rows=pack,
+    forms=(OtherForm(("dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz",), read_npz_file),),
+)

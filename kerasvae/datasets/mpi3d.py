@@ -43,6 +43,37 @@ FILES = {
 _CHUNK = 1024
 
 
+def read_images(paths: list[Path], sizes: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Factors and images of a published file, some at a time, in the order of the grid.
+
+    Args:
+        paths: of the npz file alone, whose array `images` is uint8 (n, 64, 64, 3), with an image for each combination
+            of factors.
+        sizes: of the factors.
+
+    Yields:
+        Factors, int64 (m, 7), and images, uint8 (m, 64, 64, 3).
+
+    Raises:
+        ValueError: naming the file, when it cannot be read or holds another array.
+    """
+    (path,) = paths
+    expected = math.prod(sizes), 64, 64, 3
+    try:
+        # np.load would take the whole array into memory.
+        with checked_zip(path) as archive, archive.open("images.npy") as file:
+            shape, column_order, dtype = array_header(file)
+            if (shape, column_order, dtype) != (expected, False, np.uint8):
+                raise ValueError(f"images must be uint8 of shape {expected} in row order, got {dtype} of {shape}")
+            for start in range(0, shape[0], _CHUNK):
+                count = min(_CHUNK, shape[0] - start)
+                images = np.frombuffer(file.read(count * 64 * 64 * 3), np.uint8).reshape(count, 64, 64, 3)
+                yield np.stack(np.unravel_index(np.arange(start, start + count), sizes), axis=1), images
+            file.read(1)  # the end of the file is where its checksum is compared
+    except (OSError, EOFError, KeyError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{str(path)!r} cannot be read as a file of MPI3D: {error}") from error
+
+
 class MPI3D(PreparedImages):
     """A robot arm that holds an object in front of a camera: rendered simply, rendered realistically, or photographed.
 
@@ -51,8 +82,8 @@ class MPI3D(PreparedImages):
     `mean` and `std` are measured while preparing. An older toy file with 4 colours and 4 shapes, which
     disentanglement_lib reads, is another data set.
 
-    The first use downloads 12.7 GB, takes a quarter of an hour or more, and writes 12.7 GB beside the records of
-    tensorflow_datasets; later ones open it at once.
+    The first use downloads 12.7 GB, takes a quarter of an hour or more, and writes another 12.7 GB; later ones
+    open it at once.
 
     Args:
         variant: "toy" (default), "realistic" or "real".
@@ -70,10 +101,9 @@ class MPI3D(PreparedImages):
 
     source = TableSource(
         name="mpi3d",
-        builder="kerasvae_mpi3d",
         factor_names=tuple(FACTORS),
         factor_sizes=tuple(FACTORS.values()),
-        labels=tuple(f"label_{name}" for name in FACTORS),
+        read=read_images,
     )
 
     def __init__(self, variant: str = "toy", data_dir=None, manual_dir=None, md5: str | None = None):
@@ -86,37 +116,6 @@ class MPI3D(PreparedImages):
         source = dataclasses.replace(
             self.source,
             name=f"{self.source.name}_{variant}",
-            builder=f"{self.source.builder}/{variant}",
-            arguments={"md5": md5},
+            published=(FILES[variant] if md5 is None else dataclasses.replace(FILES[variant], digest=f"md5:{md5}"),),
         )
         super().__init__(source, data_dir, manual_dir)
-
-
-def read_images(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Factors and images of a published file, some at a time, in the order of the grid.
-
-    Args:
-        path: of the npz file, whose array `images` is uint8 (n, 64, 64, 3), with an image for each combination of
-            factors.
-
-    Yields:
-        Factors, int64 (m, 7), and images, uint8 (m, 64, 64, 3).
-
-    Raises:
-        ValueError: naming the file, when it cannot be read or holds another array.
-    """
-    sizes = tuple(FACTORS.values())
-    expected = math.prod(sizes), 64, 64, 3
-    try:
-        # np.load would take the whole array into memory.
-        with checked_zip(path) as archive, archive.open("images.npy") as file:
-            shape, column_order, dtype = array_header(file)
-            if (shape, column_order, dtype) != (expected, False, np.uint8):
-                raise ValueError(f"images must be uint8 of shape {expected} in row order, got {dtype} of {shape}")
-            for start in range(0, shape[0], _CHUNK):
-                count = min(_CHUNK, shape[0] - start)
-                images = np.frombuffer(file.read(count * 64 * 64 * 3), np.uint8).reshape(count, 64, 64, 3)
-                yield np.stack(np.unravel_index(np.arange(start, start + count), sizes), axis=1), images
-            file.read(1)  # the end of the file is where its checksum is compared
-    except (OSError, EOFError, KeyError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{str(path)!r} cannot be read as a file of MPI3D: {error}") from error

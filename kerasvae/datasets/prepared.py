@@ -7,7 +7,7 @@ Where things lie. `data_dir` is that of tensorflow_datasets unless you name anot
                                 are not downloaded; where they lie elsewhere, name their folder as `manual_dir`.
                                 Missing ones are put there. Other forms in which people have a data set are taken, too:
                                 the npz file of dSprites, the extracted folder of Cars3D, unzipped files of SmallNORB.
-    data_dir/BUILDER/           what tensorflow_datasets makes of them (records in no particular order)
+    data_dir/BUILDER/           what tensorflow_datasets makes of dSprites, Shapes3D and SmallNORB (records in no order)
     data_dir/kerasvae/NAME/     images.npy, the array, and table.json, what it holds. Later uses open it at once and
                                 need neither the files nor the records nor tensorflow.
 """
@@ -16,12 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import math
 import os
 import shutil
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -30,7 +27,6 @@ import numpy as np
 from rich.console import Console
 
 from kerasvae import files
-from kerasvae.archives import array_header, checked_zip, read_npz
 from kerasvae.datasets.image_table import ImageTable
 from kerasvae.datasets.published_files import SourceFile, fetch, progress
 from kerasvae.datasets.statistics import image_sums
@@ -62,32 +58,33 @@ class OtherForm:
 
 @dataclasses.dataclass(frozen=True)
 class TableSource:
-    """How the records of tensorflow_datasets become the rows of one array in the order of the factor grid.
+    """How published files, or the records of tensorflow_datasets, become one array in the order of the factor grid.
 
     Args:
         name: of the table, and of its folder.
-        builder: name under which tensorflow_datasets knows the builder, with its config if it has any.
         factor_names, factor_sizes: of the F factors.
-        labels: the records' feature that holds each factor, (F,).
+        builder: of records: the name under which tensorflow_datasets knows the builder.
+        labels: of records: their feature that holds each factor, (F,).
+        published, read: where there is no builder: the files, and what reads them, as `OtherForm.read`.
         row_shape: shape of a row of the array.
         split: of the records.
         rows: from images as recorded, uint8 (n, height, width, channels), to rows, uint8 (n, *row_shape); the default
             leaves them as they are.
-        values: for a label that takes other values than 0..size - 1: those that it takes, in increasing order.
-        arguments: further arguments of the builder.
+        values: for a factor that takes other values than 0..size - 1: those that it takes, in increasing order.
         forms: other forms of the published files, the first that is there is taken.
     """
 
     name: str
-    builder: str
     factor_names: tuple[str, ...]
     factor_sizes: tuple[int, ...]
-    labels: tuple[str, ...]
+    builder: str | None = None
+    labels: tuple[str, ...] = ()
+    published: tuple[SourceFile, ...] = ()
+    read: Callable[[list[Path], tuple[int, ...]], Iterator[tuple[np.ndarray, np.ndarray]]] | None = None
     row_shape: tuple[int, ...] = (64, 64, 3)
     split: str = "train"
     rows: Callable[[np.ndarray], np.ndarray] = lambda images: images
     values: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
-    arguments: Mapping[str, object] = dataclasses.field(default_factory=dict)
     forms: tuple[OtherForm, ...] = ()
 
     @property
@@ -131,65 +128,6 @@ class PreparedImages(ImageTable):
         self.table = np.load(files.regular_file(self.path), mmap_mode="r")
 
 
-def dsprites_table(data_dir=None, manual_dir=None) -> np.memmap:
-    """The images of the original dSprites file, 8 pixels to a byte.
-
-    Args:
-        data_dir, manual_dir: as for `PreparedImages`.
-
-    Returns:
-        Memory-mapped uint8 (737280, 512), in the order of the grid: shape, scale, orientation, position x, position y,
-        the last fastest. A row holds the 4096 pixels of its image row by row, the first in the highest bit.
-
-    Raises:
-        ValueError, OSError: as for `PreparedImages`.
-    """
-    return open_table(DSPRITES, data_dir, manual_dir)[0]
-
-
-def packed_bits(images: np.ndarray) -> np.ndarray:
-    """Images of 0 and anything else as bits: (n, height, width, 1) to uint8 (n, height · width / 8)."""
-    return np.packbits(images.reshape(len(images), -1) != 0, axis=1)
-
-
-def read_dsprites(paths: list[Path], sizes: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Factors (n, 5) and images (n, 64, 64, 1) of the npz file of dSprites, as `OtherForm` reads it."""
-    (path,) = paths
-    count = math.prod(sizes)
-    try:
-        classes = read_npz(path, ["latents_classes"], most=count * 6 * 8)[0]["latents_classes"]
-        with checked_zip(path) as archive, archive.open("imgs.npy") as stream:
-            shape, column_order, dtype = array_header(stream)
-            if (shape, column_order, dtype, classes.shape) != ((count, 64, 64), False, np.uint8, (count, 6)):
-                raise ValueError(
-                    f"imgs must be uint8 of shape {(count, 64, 64)} with latents_classes {(count, 6)}, got {dtype} of "
-                    f"{shape} and {classes.shape}"
-                )
-            pixels = 0
-            for start in range(0, count, 1024):
-                factors = classes[start : start + 1024, 1:]
-                images = np.frombuffer(stream.read(len(factors) * 4096), np.uint8).reshape(-1, 64, 64, 1)
-                pixels += np.count_nonzero(images)
-                yield factors, images
-            stream.read(1)  # the end is where the checksum is compared
-    except (KeyError, OSError, EOFError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{str(path)!r} cannot be read as the npz file of dSprites: {error}") from error
-    if count == 737_280 and pixels != 128_328_862:
-        raise ValueError(f"{str(path)!r} is not dSprites: {pixels} pixels are white, of the published 128328862")
-
-
-DSPRITES = TableSource(
-    name="dsprites",
-    builder="dsprites",
-    factor_names=("shape", "scale", "orientation", "position_x", "position_y"),
-    factor_sizes=(3, 6, 40, 32, 32),
-    labels=("label_shape", "label_scale", "label_orientation", "label_x_position", "label_y_position"),
-    row_shape=(512,),
-    rows=packed_bits,
-    forms=(OtherForm(("dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz",), read_dsprites),),
-)
-
-
 def resized(images: np.ndarray, size: int = 64) -> np.ndarray:
     """Images shrunk by Pillow's bilinear filter, which is antialiased: uint8 (n, H, W, C) to (n, size, size, C)."""
     from PIL import Image
@@ -217,7 +155,7 @@ def open_table(source: TableSource, data_dir=None, manual_dir=None) -> tuple[np.
     folder = home / "kerasvae" / source.name
     if not folder.exists():
         files.check_writable(folder, "data_dir")
-        with _only_process(folder.with_name(f".lock-{source.builder.split('/')[0]}"), source.name):
+        with _only_process(folder.with_name(f".lock-{source.builder or source.name}"), source.name):
             # Another process may have prepared it while this one waited.
             if not folder.exists():
                 _prepare(source, home, downloads, folder)
@@ -247,21 +185,28 @@ def _prepare(source: TableSource, home: Path, downloads: Path, folder: Path) -> 
             f"data_dir: the images of {source.name} take {needed / 1e9:.1f} GB in {str(folder.parent)!r}, where "
             f"{free / 1e9:.1f} GB are free; free some or name another data_dir"
         )
-    require(f"preparing {source.name}", ["tensorflow_datasets", "tensorflow"])
-    import tensorflow_datasets as tfds
+    records = None
+    if source.builder is not None:
+        require(f"preparing {source.name}", ["tensorflow_datasets", "tensorflow"])
+        import tensorflow_datasets as tfds
 
-    # The package's own builders are known to tensorflow_datasets once they are imported.
-    importlib.import_module("kerasvae.datasets.builders")
-    builder = tfds.builder(source.builder, data_dir=str(home), **source.arguments)
-    origin = {"builder": builder.info.full_name, "digests": {file.name: file.digest for file in _source_files(builder)}}
+        records = tfds.builder(source.builder, data_dir=str(home))
+    published = list(source.published) if records is None else _source_files(records)
+    origin = {"digests": {file.name: file.digest for file in published}}
+    if records is not None:
+        origin["builder"] = records.info.full_name
     form = None
-    if not Path(builder.data_dir).exists():
-        downloads = _place_of([file.name for file in _source_files(builder)], downloads) or downloads
-        form = _form_in(source, builder, downloads)
-        if form is None:
-            _make_records(source, builder, downloads, folder)
-        else:
+    if records is None or not Path(records.data_dir).exists():
+        downloads = _place_of([file.name for file in published], downloads) or downloads
+        form = _form_in(source, published, downloads)
+        if form is not None:
             origin = {"read_from": [str(path) for path in form[1]]}
+        elif records is None:
+            with _saying_what_else(source, published, downloads):
+                form = OtherForm(tuple(file.name for file in published), source.read), fetch(published, downloads)
+        else:
+            with _saying_what_else(source, published, downloads):
+                _make_records(source, records, published, downloads, folder)
     with files.replacing(folder, "data_dir") as temporary:
         temporary.mkdir()
         table = np.lib.format.open_memmap(temporary / _TABLE, "w+", np.uint8, source.shape)
@@ -270,10 +215,10 @@ def _prepare(source: TableSource, home: Path, downloads: Path, folder: Path) -> 
             with open(temporary / _TABLE, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         if form is None:
-            where, remedy = f"the records in {builder.data_dir!r}", "delete that folder to make them again"
-            if (count := builder.info.splits[source.split].num_examples) != len(table):
+            where, remedy = f"the records in {records.data_dir!r}", "delete that folder to make them again"
+            if (count := records.info.splits[source.split].num_examples) != len(table):
                 raise ValueError(f"{where} do not fit {source.name}: there are {count}, not {len(table)}; {remedy}")
-            batches = _batches_of(source, builder)
+            batches = _batches_of(source, records)
         else:
             where, remedy = f"the images of {str(form[1][0])!r}", "put the published files there"
             batches = form[0].read(form[1], source.factor_sizes)
@@ -290,44 +235,42 @@ def _prepare(source: TableSource, home: Path, downloads: Path, folder: Path) -> 
         files.write_json(temporary / _DESCRIPTION, description)
 
 
-def _make_records(source: TableSource, builder, downloads: Path, folder: Path) -> None:
+def _make_records(source: TableSource, records, published, downloads: Path, folder: Path) -> None:
     """The records of tensorflow_datasets, from the published files in `downloads`."""
     import tensorflow_datasets as tfds
 
+    fetch(published, downloads)
     scratch = folder.with_name(f".partial-{os.getpid()}-{source.name}-extracted")
     try:
-        if hasattr(builder, "source_files"):
-            builder.folder = downloads  # the package's own builders fetch for themselves
-        else:
-            fetch(_source_files(builder), downloads)
         _leave_gpus_alone()
-        builder.download_and_prepare(
+        records.download_and_prepare(
             download_dir=str(scratch),
             download_config=tfds.download.DownloadConfig(manual_dir=str(downloads), try_download_gcs=False),
         )
-    except OSError as error:
-        if "cannot be downloaded" not in str(error):
-            raise
-        raise OSError(f"{error}{_other_files(source, builder, downloads)}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _other_files(source: TableSource, builder, downloads: Path) -> str:
-    """What else is taken, and what lies there that is not, to be said when published files are missing."""
-    wanted = {file.name for file in _source_files(builder)}
-    strange = sorted(
-        path.name for path in downloads.glob("*") if path.name.endswith(_ENDINGS) and path.name not in wanted
-    )
-    said = ""
-    for form in source.forms:
-        more = f" and {len(form.names) - 1} more" * (len(form.names) > 1)
-        said += f"\n    or {form.names[0]}{more}, in which form it is taken, too"
-    if strange:
-        said += (
-            f"\nThere are, and are not read as {source.name}: {', '.join(strange[:5])}{', ...' * (len(strange) > 5)}"
+@contextlib.contextmanager
+def _saying_what_else(source: TableSource, published, downloads: Path):
+    """Have the error of files that cannot be downloaded say what else is taken, and what is there that is not."""
+    try:
+        yield
+    except OSError as error:
+        if "cannot be downloaded" not in str(error):
+            raise
+        wanted = {file.name for file in published}
+        strange = sorted(
+            path.name for path in downloads.glob("*") if path.name.endswith(_ENDINGS) and path.name not in wanted
         )
-    return said
+        message = str(error)
+        for form in source.forms:
+            more = f" and {len(form.names) - 1} more" * (len(form.names) > 1)
+            message += f"\n    or {form.names[0]}{more}, in which form it is taken, too"
+        if strange:
+            listed = ", ".join(strange[:5]) + ", ..." * (len(strange) > 5)
+            message += f"\nThere are, and are not read as {source.name}: {listed}"
+        raise OSError(message) from error
 
 
 def _place_of(names: list[str], folder: Path) -> Path | None:
@@ -336,9 +279,9 @@ def _place_of(names: list[str], folder: Path) -> Path | None:
     return next((place for place in (folder, *subfolders) if all((place / name).exists() for name in names)), None)
 
 
-def _form_in(source: TableSource, builder, downloads: Path) -> tuple[OtherForm, list[Path]] | None:
+def _form_in(source: TableSource, published, downloads: Path) -> tuple[OtherForm, list[Path]] | None:
     """Another form of the data set and its files, where there are none of the published ones."""
-    if any((downloads / file.name).is_file() for file in _source_files(builder)):
+    if any((downloads / file.name).is_file() for file in published):
         return None
     for form in source.forms:
         if place := _place_of(list(form.names), downloads):
@@ -346,13 +289,13 @@ def _form_in(source: TableSource, builder, downloads: Path) -> tuple[OtherForm, 
     return None
 
 
-def _batches_of(source: TableSource, builder) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches_of(source: TableSource, records) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Factors and images of the records."""
     import tensorflow_datasets as tfds
 
     _leave_gpus_alone()
     batches = tfds.as_numpy(
-        builder.as_dataset(
+        records.as_dataset(
             split=source.split,
             batch_size=256,
             shuffle_files=False,
@@ -370,7 +313,7 @@ def _fill(table: np.ndarray, source: TableSource, batches, where: str, remedy: s
     with progress(f"Writing {source.name}", len(table)) as advance:
         for factors, images in batches:
             count += len(images)
-            columns = [_factor(source, factors[:, k], label) for k, label in enumerate(source.labels)]
+            columns = [_factor(source, factors[:, k], name) for k, name in enumerate(source.factor_names)]
             try:
                 indices = np.ravel_multi_index(columns, source.factor_sizes)
             except ValueError as error:
@@ -405,12 +348,11 @@ def _factor(source: TableSource, labels: np.ndarray, name: str) -> np.ndarray:
     return np.where(known, factors, -1)
 
 
-def _source_files(builder) -> list[SourceFile]:
-    if hasattr(builder, "source_files"):
-        return builder.source_files
+def _source_files(records) -> list[SourceFile]:
+    """The published files that a builder of tensorflow_datasets wants."""
     return [
         SourceFile(info.filename or address.rsplit("/", 1)[-1], address, f"sha256:{info.checksum}", int(info.size))
-        for address, info in (builder.url_infos or {}).items()
+        for address, info in (records.url_infos or {}).items()
     ]
 
 

@@ -18,7 +18,8 @@ class Small(Cars3D):
 
 def expect(monkeypatch, path):
     """Let the archive at `path` be the published one."""
-    monkeypatch.setattr(cars3d, "ARCHIVE", dataclasses.replace(cars3d.ARCHIVE, digest=digest(path, "md5")))
+    archive = dataclasses.replace(cars3d.ARCHIVE, digest=digest(path, "md5"))
+    monkeypatch.setattr(Small, "source", dataclasses.replace(Small.source, published=(archive,)))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_names_sizes_and_published_constants(archive, tmp_path, monkeypatch):
 def test_archive_is_read_by_its_list(archive):
     path, images = archive
     objects = []
-    for factors, read in read_archive(path):
+    for factors, read in read_archive([path]):
         assert factors.shape == (6, 3) and read.shape == (6, 128, 128, 3) and read.dtype == np.uint8
         np.testing.assert_array_equal(read, images[tuple(factors.T)])
         objects.append(factors[0, 2])
@@ -63,7 +64,7 @@ def test_archive_is_read_by_its_list(archive):
 def test_listed_car_that_is_missing(tmp_path):
     write_cars3d(tmp_path / "a.tar.gz", (1, 1, 2), listed=["car_003_mesh", "car_000_mesh", "car_999_mesh"])
     with pytest.raises(ValueError, match=r"a.tar.gz' cannot be .*it lacks 1 of the cars .*data/cars/car_999_mesh.mat"):
-        list(read_archive(tmp_path / "a.tar.gz"))
+        list(read_archive([tmp_path / "a.tar.gz"]))
 
 
 @pytest.mark.parametrize("damage", ["cut off", "not gzip", "not tar", "no list"])
@@ -76,7 +77,7 @@ def test_archive_that_cannot_be_read(archive, tmp_path, damage):
     if damage == "no list":
         path.write_bytes(gzip.compress(bytes(10_240)))
     with pytest.raises(ValueError, match=r"a.tar.gz' cannot be read as the archive of Cars3D: "):
-        list(read_archive(path))
+        list(read_archive([path]))
 
 
 def test_truncated_archive(archive, tmp_path, monkeypatch):

@@ -1,11 +1,10 @@
 import copy
 import pickle
-import sys
-import types
 
 import numpy as np
 import pytest
 
+from kerasvae.datasets import dsprites
 from kerasvae.datasets import dsprites_rendering as rendering
 from kerasvae.datasets.dsprites import DSprites, unpack
 
@@ -239,13 +238,11 @@ def test_original(tmp_path, monkeypatch):
     table[[0, 9, 737_279]] = some
     asked = []
 
-    def dsprites_table(data_dir=None, manual_dir=None):
+    def open_table(source, data_dir, manual_dir):
         asked.append((data_dir, manual_dir))
-        return table
+        return table, {}
 
-    prepared = types.ModuleType("kerasvae.datasets.prepared")
-    prepared.dsprites_table = dsprites_table
-    monkeypatch.setitem(sys.modules, "kerasvae.datasets.prepared", prepared)
+    monkeypatch.setattr(dsprites, "open_table", open_table)
     data = DSprites("original", data_dir=tmp_path, manual_dir=tmp_path / "mine")
     assert asked == [(tmp_path, tmp_path / "mine")]
     np.testing.assert_array_equal(data.images([9, 0, 737_279, 4])[:3], unpack(some[[1, 0, 2]]))

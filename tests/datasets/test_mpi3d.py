@@ -5,7 +5,7 @@ import pytest
 from small_files import constants, digest, pictures, write_mpi3d
 
 from kerasvae.datasets import mpi3d
-from kerasvae.datasets.mpi3d import FACTORS, FILES, MPI3D, read_images
+from kerasvae.datasets.mpi3d import FILES, MPI3D, read_images
 
 SIZES = (2, 2, 2, 1, 3, 2, 2)
 
@@ -15,8 +15,7 @@ class Small(MPI3D):
 
 
 @pytest.fixture(autouse=True)
-def small_grid(monkeypatch):
-    monkeypatch.setattr(mpi3d, "FACTORS", dict(zip(FACTORS, SIZES, strict=True)))
+def small_chunks(monkeypatch):
     monkeypatch.setattr(mpi3d, "_CHUNK", 10)
 
 
@@ -76,7 +75,7 @@ def test_arguments_that_are_refused(arguments, match):
 def test_images_are_read_some_at_a_time(tmp_path, compressed):
     images = pictures(96, 64, 64, 3)
     (np.savez_compressed if compressed else np.savez)(tmp_path / "a.npz", images=images)
-    chunks = list(read_images(tmp_path / "a.npz"))
+    chunks = list(read_images([tmp_path / "a.npz"], SIZES))
     assert [len(chunk) for _, chunk in chunks] == [10] * 9 + [6]
     np.testing.assert_array_equal(np.concatenate([chunk for _, chunk in chunks]), images)
     factors = np.concatenate([factors for factors, _ in chunks])
@@ -98,4 +97,4 @@ def test_file_that_cannot_be_read(files, tmp_path, damage):
     else:
         path.write_bytes(content[:-1000] if damage == "cut off" else b"text")
     with pytest.raises(ValueError, match=r"a.npz' cannot be read as a file of MPI3D: "):
-        list(read_images(path))
+        list(read_images([path], SIZES))

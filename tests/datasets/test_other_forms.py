@@ -21,13 +21,14 @@ from small_files import (
 
 from kerasvae.datasets import published_files
 from kerasvae.datasets.cars3d import Cars3D
+from kerasvae.datasets.dsprites import ORIGINAL, pack
 from kerasvae.datasets.mpi3d import MPI3D
-from kerasvae.datasets.prepared import DSPRITES, open_table, packed_bits, resized
+from kerasvae.datasets.prepared import open_table, resized
 from kerasvae.datasets.shapes3d import Shapes3D
 from kerasvae.datasets.smallnorb import SmallNORB
 
 SIZES = (3, 2, 2, 2, 2)
-SMALL = dataclasses.replace(DSPRITES, factor_sizes=SIZES)
+SMALL = dataclasses.replace(ORIGINAL, factor_sizes=SIZES)
 NPZ = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 
 
@@ -53,7 +54,7 @@ def write_npz(path, sizes=SIZES, **changed):
 def test_the_npz_of_dsprites(tmp_path, place):
     images = write_npz(tmp_path / "files" / place)
     table, description = open_table(SMALL, tmp_path / "data", tmp_path / "files")
-    np.testing.assert_array_equal(table, packed_bits(images[..., None]))
+    np.testing.assert_array_equal(table, pack(images[..., None]))
     assert description["read_from"] == [str(tmp_path / "files" / place)]
     # The table is what is opened later.
     shutil.rmtree(tmp_path / "files")
@@ -65,7 +66,7 @@ def test_rows_of_the_npz_go_where_their_classes_say(tmp_path):
     classes = np.stack(np.unravel_index(order, (1, *SIZES)), axis=1)
     images = write_npz(tmp_path / NPZ, latents_classes=classes)
     table, _ = open_table(SMALL, tmp_path / "data", tmp_path)
-    np.testing.assert_array_equal(table[order], packed_bits(images[..., None]))
+    np.testing.assert_array_equal(table[order], pack(images[..., None]))
 
 
 WRONG = {
@@ -97,7 +98,7 @@ def test_published_files_come_first(tmp_path):
     (tmp_path / "files" / NPZ).write_bytes(b"damaged")
     with published("dsprites", tmp_path / "files"):
         table, _ = open_table(SMALL, tmp_path / "data", tmp_path / "files")
-    np.testing.assert_array_equal(table, packed_bits(images[..., None]))
+    np.testing.assert_array_equal(table, pack(images[..., None]))
 
 
 def test_published_files_in_a_subfolder(tmp_path):

@@ -16,12 +16,13 @@ import pytest
 from small_files import constants, digest, everything, pictures, published, write_dsprites, write_shapes3d
 
 from kerasvae.datasets import prepared, published_files
-from kerasvae.datasets.prepared import DSPRITES, PreparedImages, dsprites_table, open_table, resized
+from kerasvae.datasets.dsprites import ORIGINAL
+from kerasvae.datasets.prepared import PreparedImages, open_table, resized
 from kerasvae.datasets.published_files import SourceFile, fetch
 from kerasvae.datasets.shapes3d import Shapes3D
 
 SIZES = (3, 2, 2, 2, 2)
-SMALL = dataclasses.replace(DSPRITES, factor_sizes=SIZES)
+SMALL = dataclasses.replace(ORIGINAL, factor_sizes=SIZES)
 # The same records with the images as they are.
 IMAGES = dataclasses.replace(SMALL, name="images", row_shape=(64, 64, 1), rows=lambda images: images * 255)
 
@@ -163,17 +164,16 @@ def test_place_that_cannot_be_written(tmp_path):
 # Tables
 
 
-def test_dsprites_table(original, monkeypatch):
+def test_dsprites_table(original):
     folder, images = original
-    monkeypatch.setattr(prepared, "DSPRITES", SMALL)
-    table = dsprites_table(folder / "data")
+    table, _ = open_table(SMALL, folder / "data")
     assert isinstance(table, np.memmap) and table.dtype == np.uint8 and table.shape == (48, 512)
     assert not table.flags.writeable
     np.testing.assert_array_equal(np.unpackbits(table, axis=1).reshape(48, 64, 64), images)
 
 
 def test_dsprites_sizes():
-    assert DSPRITES.shape == (737_280, 512) and DSPRITES.factor_sizes == (3, 6, 40, 32, 32)
+    assert ORIGINAL.shape == (737_280, 512) and ORIGINAL.factor_sizes == (3, 6, 40, 32, 32)
 
 
 def test_description(records, original):
@@ -214,7 +214,7 @@ def test_table_is_enough(original, monkeypatch):
 def test_neither_file_nor_network(monkeypatch, tmp_path):
     offline(monkeypatch)
     with pytest.raises(OSError, match=r"put into '.*/downloads/manual' or into a folder that you name as") as caught:
-        dsprites_table(tmp_path)
+        open_table(ORIGINAL, tmp_path)
     assert (
         "\n    dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5 from https://github.com/deepmind/dsprites-dataset/blob/"
         in str(caught.value)
@@ -255,8 +255,8 @@ def test_too_little_space(records, monkeypatch):
     [
         ({"factor_sizes": (3, 2, 2, 2, 4)}, r"do not fit dsprites: there are 48, not 96; delete that folder"),
         ({"factor_sizes": (3, 2, 2, 4, 1)}, r"do not fit dsprites: a label is out of range"),
-        ({"labels": (*DSPRITES.labels[:4], "label_x_position")}, "24 combinations of factors are missing"),
-        ({"values": {"label_shape": (0, 1, 3)}}, "a label is out of range"),
+        ({"labels": (*ORIGINAL.labels[:4], "label_x_position")}, "24 combinations of factors are missing"),
+        ({"values": {"shape": (0, 1, 3)}}, "a label is out of range"),
     ],
 )
 def test_records_of_another_data_set(records, change, match):
@@ -320,7 +320,7 @@ def test_one_prepares_while_the_others_wait(records):
         assert not preparing.is_set(), "prepared twice"
         preparing.set()
         others.wait(0.3)
-        return DSPRITES.rows(images)
+        return ORIGINAL.rows(images)
 
     source = dataclasses.replace(SMALL, rows=slow)
     threads = [threading.Thread(target=lambda: tables.append(open_table(source, records)[0])) for _ in range(3)]

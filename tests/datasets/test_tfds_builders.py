@@ -3,7 +3,7 @@ import pytest
 import tensorflow_datasets as tfds
 from small_files import digest, write_cars3d, write_mpi3d
 
-import kerasvae.datasets.builders  # noqa: F401
+import kerasvae.datasets.tfds_builders  # noqa: F401
 from kerasvae.datasets import cars3d, mpi3d
 from kerasvae.datasets.dsprites import DSprites
 from kerasvae.datasets.ground_truth import GroundTruthData
@@ -51,7 +51,7 @@ def test_generated_data_are_known_by_name(name, tmp_path):
 def test_generated_records(name, tmp_path, monkeypatch):
     data = Slice(GENERATED[name])
     monkeypatch.setattr(tfds.builder_cls(name), "data", lambda self: data)
-    monkeypatch.setattr("kerasvae.datasets.builders.grid_builder._CHUNK", 7)
+    monkeypatch.setattr("kerasvae.datasets.tfds_builders._CHUNK", 7)
     # In the order of the grid.
     found = list(tfds.as_numpy(tfds.load(name, split="train", data_dir=str(tmp_path))))
     assert [record["index"] for record in found] == list(range(len(data)))

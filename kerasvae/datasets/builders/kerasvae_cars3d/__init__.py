@@ -1,1 +1,0 @@
-"""Cars3D for tensorflow_datasets."""

@@ -1,1 +1,0 @@
-"""Rendered dSprites for tensorflow_datasets."""

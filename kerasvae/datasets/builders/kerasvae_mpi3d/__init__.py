@@ -1,1 +1,0 @@
-"""MPI3D for tensorflow_datasets."""

@@ -1,1 +1,0 @@
-"""XYObject for tensorflow_datasets."""

@@ -1,1 +1,0 @@
-"""XYSquares for tensorflow_datasets."""
