@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy.stats import chisquare, kstest
 
-from kerasvae import random_numbers
+from kerasvae import random_numbers as numbers
 from kerasvae.datasets import dsprites_rendering as rendering
 from kerasvae.datasets.dsprites import DSprites
 from kerasvae.datasets.dsprites_variants import ColorDSprites, NoisyDSprites, ScreamDSprites
@@ -55,9 +55,7 @@ def test_uniform_is_the_models_noise():
         got = uniform(seed, draws, lanes, stream)
         assert got.dtype == np.float32 and got.shape == (4, 5)
         for row, draw in zip(got, draws, strict=True):
-            expected = random_numbers.uniform(
-                seed, int(draw), keras.ops.convert_to_tensor(lanes, dtype="int32"), stream
-            )
+            expected = numbers.uniform(seed, int(draw), keras.ops.convert_to_tensor(lanes, dtype="int32"), stream)
             np.testing.assert_array_equal(row, keras.ops.convert_to_numpy(expected))
 
 
