@@ -1,12 +1,13 @@
 # make run        the main job: the paper's claim, live (recipes/quickstart.py; RUN_ARGS="--seed 2 --force")
-# make test       the tests on TensorFlow
+# make test       the tests on TensorFlow, without the slow ones
+# make test-slow  these: runs in processes of their own that are killed, programs that XLA compiles, the README's snippets
 # make test-jax   the tests that need no particular backend, on JAX, in an environment of their own
 # make test-torch the same on Torch
 # make serve      serves the bundle of `make run`, in an environment without Keras and TensorFlow
 # make test-serve the tests of the server, in the same
 # Each builds its environment when it is missing or when setup.cfg changed. PYTHON=... names the interpreter.
 
-.PHONY: run test test-jax test-torch serve test-serve lint clean
+.PHONY: run test test-slow test-jax test-torch serve test-serve lint clean
 .DELETE_ON_ERROR:
 
 # A worker a processor; each takes about 1 GB.
@@ -22,7 +23,10 @@ run: .venv/installed
 
 test: .venv/installed
 	.venv/bin/ruff check .
-	.venv/bin/python -m pytest $(WORKERS) $(TEST_ARGS)
+	.venv/bin/python -m pytest $(WORKERS) -m "not slow" $(TEST_ARGS)
+
+test-slow: .venv/installed
+	.venv/bin/python -m pytest $(WORKERS) -m slow $(TEST_ARGS)
 
 # XLA takes longer to optimize these programs than they run, and compiles the same ones again and again.
 test-jax: .venv-jax/installed

@@ -284,9 +284,9 @@ def test_the_rooms_that_need_keras_reach_no_heavy_import():
     "code",
     [
         "import keras, kerasvae",
-        "import keras, kerasvae.metrics",
         "import kerasvae; kerasvae.losses; import keras",
-        "import kerasvae, keras; kerasvae.networks",
+        pytest.param("import keras, kerasvae.metrics", marks=pytest.mark.slow),
+        pytest.param("import kerasvae, keras; kerasvae.networks", marks=pytest.mark.slow),
     ],
 )
 def test_classes_are_registered_once_both_keras_and_the_package_are_in_use(code):

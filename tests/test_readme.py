@@ -38,6 +38,7 @@ def small_evaluate(encode, data, scores, **arguments):
     return evaluate(encode, data, options, train=40, test=20, **arguments)
 
 
+@pytest.mark.slow
 def test_python_snippets(tmp_path, monkeypatch):
     pytest.importorskip("tensorflow")
     if keras.config.backend() == "tensorflow":

@@ -144,6 +144,7 @@ def test_interrupted_between_the_steps_of_an_epoch_s_end(tmp_path, uninterrupted
     assert_ends_alike(tmp_path, train(tmp_path, resume=True), uninterrupted)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(tmp_path, uninterrupted):
     process = subprocess.Popen(
         [sys.executable, "-c", "import sys, test_runs; test_runs.hang(sys.argv[1])", str(tmp_path)],

@@ -89,6 +89,7 @@ def test_exactly_the_steps_asked_for_after_any_kills(tmp_path, plan):
     assert_alike(tmp_path / "run", model, tmp_path / "whole", whole)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="of TensorFlow's two ways to fuse steps")
 def test_compiled_executions_on_tensorflow(tmp_path):
     plan, models = (5, 5, 3, 1), []
@@ -221,6 +222,7 @@ def killed(folder, fused, executions):
     train(folder, lambda: build(fused), (8, 5, fused, 2), Die(executions))
 
 
+@pytest.mark.slow
 def test_killed_in_fused_steps(tmp_path):
     fused = 1 if TORCH else 3
     code = f"import test_runs_fused; test_runs_fused.killed({str(tmp_path / 'run')!r}, {fused}, 2)"

@@ -40,6 +40,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_train_and_resume(run, tmp_path, capsys):
     # Without the other arguments: they are the run's.
     assert cli.main(["train", "--resume", "--quiet", "--out", str(run)]) == 0

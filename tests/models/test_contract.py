@@ -38,6 +38,7 @@ def test_saved_model_goes_on(objective, tmp_path):
 
 # One optimizer, pairs, statistics of a batch, two optimizers.
 KINDS = [OBJECTIVES[1], OBJECTIVES[2], OBJECTIVES[5], OBJECTIVES[-1]]
+every_kind = pytest.mark.parametrize("objective", KINDS, ids=str)
 COMBINED = dict(
     zip(map(str, KINDS), ["fused-xla", "float16-fused-xla", "float16-eager", "float16-fused-xla"], strict=True)
 )
@@ -46,7 +47,7 @@ COMBINED = dict(
 @pytest.mark.parametrize(
     ("objective", "mode"),
     [
-        pytest.param(objective, mode, id=f"{objective}-{mode}")
+        pytest.param(objective, mode, id=f"{objective}-{mode}", marks=[pytest.mark.slow] * ("xla" in mode))
         for objective in OBJECTIVES
         for mode in [*contract.MODES, *([COMBINED[str(objective)]] if str(objective) in COMBINED else [])]
     ],
@@ -60,7 +61,7 @@ def test_mode(objective, mode):
         contract.check_mode(objective, mode)
 
 
-@every_class
+@every_kind
 def test_overflow(objective):
     contract.check_overflow(objective)
 
@@ -80,7 +81,7 @@ def test_losses(objective):
     contract.check_losses(objective)
 
 
-@every_objective
+@every_class
 def test_epoch_means(objective):
     contract.check_epoch_means(objective)
 
@@ -102,7 +103,7 @@ def test_export(objective, tmp_path):
 
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="compiling the study's shapes takes JAX too long")
-@every_class
+@every_kind
 def test_tuner(objective, tmp_path, monkeypatch):
     # Tracing would cost more than the steps do, and so would a discriminator of six layers of 1000.
     monkeypatch.setattr(kv.VAE, "compile", functools.partialmethod(kv.VAE.compile, run_eagerly=True))

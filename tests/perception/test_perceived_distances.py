@@ -265,6 +265,7 @@ def test_the_authors_pairs_are_those_of_numpys_global_generator():
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
+@pytest.mark.slow
 def test_table_1_of_dsprites_to_four_decimals():
     data = DSprites()
     for name, pairs in authors_pairs(data, 50_000).items():

@@ -79,6 +79,7 @@ def test_hostile_names_three_studies_and_one_that_failed(small, document):
     assert "at least two studies with runs that are ok are needed" in alone.text
 
 
+@pytest.mark.slow
 def test_the_published_matrices_are_subtracted_where_names_match(page, results, document):
     found = document(page)
     correlations = metric_correlations(results, beside="locatello2019-slides", replicates=20)["correlations"]

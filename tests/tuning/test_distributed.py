@@ -164,6 +164,7 @@ def test_worker_processes_are_replaced_and_end_with_the_chief(study):
     assert len(logs) == 2 and "said by run" in logs[0] + logs[1]
 
 
+@pytest.mark.slow
 def test_worker_processes_that_cannot_begin_end_the_search(tmp_path, monkeypatch):
     module = types.ModuleType("only_here")
     exec("def run(row, folder, verbose): return {'mig': 1.0}", module.__dict__)

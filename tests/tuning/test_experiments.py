@@ -110,6 +110,7 @@ def interrupt(folder, step):
             RUN(ROW, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3, 6])
 def test_a_killed_row_ends_as_one_that_was_not(whole, tmp_path, step):
     interrupt(tmp_path, step)

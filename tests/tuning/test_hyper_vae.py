@@ -72,6 +72,7 @@ def test_the_best_model_has_the_best_score(tuner, options, trials, tmp_path):
     assert int(model.step) == 2 * best["epoch"]
 
 
+@pytest.mark.slow
 def test_hyperband_lets_trials_go_on_from_their_weights(tmp_path):
     momentum = functools.partial(keras.optimizers.SGD, 0.01, momentum=0.9)
     hyper = HyperVAE(DATA, kv.BetaVAE, betas=(0.01, 1.0, "log"), latents=2, **{**SMALL, "optimizer": momentum})

@@ -152,6 +152,7 @@ PROGRAM = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kills processes")
 def test_kill_9_of_a_search_and_of_one_with_two_workers(tmp_path):
     program, study = tmp_path / "program.py", tmp_path / "study"

@@ -199,6 +199,7 @@ def test_a_model_begun_anew_is_a_new_one_bit_for_bit(method):
     assert rates[0] == rates[1] and 0.01 in np.round(rates[0], 6)
 
 
+@pytest.mark.slow
 def test_rows_of_one_method_share_a_program_and_end_as_with_models_of_their_own(tmp_path):
     first, second = quick_row(), quick_row("vae", seed=5, warmup_steps=3, learning_rate=0.01)
     found, programs = [], []
@@ -269,6 +270,7 @@ def test_reconstruction_of_means_and_fewer_files(tmp_path):
     assert not (tmp_path / runs.MODEL).exists() and (tmp_path / CODES).exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     row = quick_row("annealed_vae")
     whole = RUN(row, tmp_path / "whole")

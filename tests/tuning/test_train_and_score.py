@@ -115,6 +115,7 @@ def test_own_networks_pipeline_and_optimizer(tmp_path, eager):
     assert result["mig"] == pytest.approx(float(kv.metrics.mig(scored, factors)))
 
 
+@pytest.mark.slow
 def test_a_pickled_run_is_the_same_run(tmp_path):
     """Through bytes, and through worker processes."""
     run = tuning.train_and_score(
