@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasvae.export.artefacts import (
+from kerasvae.export.formats import (
     RUNNERS,
     SUFFIXES,
     first_line,

@@ -2,13 +2,13 @@ import json
 
 import keras
 import pytest
-from export.small_models import DATA, FORMATS, IMAGES, make
+from export.small_models import BUNDLE, DATA, FORMATS, IMAGES, make
 
 import kerasvae as kv
-from kerasvae.export import bundle_export, model_card
+from kerasvae.export import model_card
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model():
     model = make(beta=kv.schedules.Linear(0.0, 0.02, steps=4))
     model.compile(keras.optimizers.Adam(0.03))
@@ -16,7 +16,7 @@ def model():
     return model
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def written(model, tmp_path_factory):
     """A bundle with everything in it, and its manifest."""
     path = tmp_path_factory.mktemp("bundles") / "squares"
@@ -28,7 +28,7 @@ def written(model, tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """Bundles in which the conversions, the pictures and the test in another process are left out."""
-    monkeypatch.setattr(bundle_export, "_WRITERS", dict.fromkeys(kv.export.FORMATS, lambda *arguments: {}))
-    monkeypatch.setattr(bundle_export, "check_can_write", lambda *arguments: None)
-    monkeypatch.setattr(bundle_export, "verify", lambda folder: None)
+    monkeypatch.setattr(BUNDLE, "_write", lambda *arguments: {})
+    monkeypatch.setattr(BUNDLE, "check_can_write", lambda *arguments: None)
+    monkeypatch.setattr(BUNDLE, "verify", lambda folder: None)
     monkeypatch.setattr(model_card, "write", lambda folder, *arguments: (folder / "README.md").write_text("card"))

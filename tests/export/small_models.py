@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 
 import keras
 import numpy as np
@@ -15,8 +16,12 @@ BACKEND = keras.config.backend()
 FORMATS = {"tensorflow": ("tf_saved_model", "onnx", "litert"), "jax": ("tf_saved_model",), "torch": ("torch",)}[BACKEND]
 if BACKEND == "jax" and importlib.util.find_spec("tensorflow") is None:
     FORMATS = ()
+# How an encoder's artefact may be called.
+NAMES = {"tf_saved_model": "encoder", "onnx": "encoder.onnx", "litert": "encoder.tflite", "torch": "encoder.pt2"}
 SHAPE, LATENTS = (8, 8, 1), 3
-write_model_card = model_card.write  # which some tests leave out
+# The files; in the package the functions of these names hide them.
+BUNDLE, ENCODER = sys.modules["kerasvae.export.bundle"], sys.modules["kerasvae.export.encoder"]
+write_model_card, verify_bundle = model_card.write, BUNDLE.verify  # which some tests leave out
 needs_a_format = pytest.mark.skipif(not FORMATS, reason="this backend writes no bundle here")
 needs_saved_model = pytest.mark.skipif("tf_saved_model" not in FORMATS, reason="about TensorFlow's format")
 needs_onnx = pytest.mark.skipif("onnx" not in FORMATS, reason="ONNX is written from TensorFlow")

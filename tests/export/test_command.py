@@ -11,7 +11,6 @@ import pytest
 import kerasvae as kv
 from kerasvae import cli
 from kerasvae.cli import export
-from kerasvae.export import bundle_export
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +21,6 @@ def run(tmp_path_factory):
     with contextlib.redirect_stdout(None):
         assert cli.main([*arguments, "--steps", "2", "--batch-size", "4", "--quiet", "--out", str(folder)]) == 0
     return folder
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Bundles without artefacts and pictures: they are tested with `kerasvae.export.bundle`."""
-    monkeypatch.setattr(bundle_export, "_WRITERS", dict.fromkeys(export.FORMATS, lambda *arguments: {}))
-    monkeypatch.setattr(bundle_export, "check_can_write", lambda *arguments: None)
-    monkeypatch.setattr(bundle_export, "verify", lambda folder: None)
-    monkeypatch.setattr(bundle_export.model_card, "write", lambda folder, *arguments: None)
 
 
 def test_a_bundle_of_a_run(run, quick, capsys):
@@ -84,7 +74,7 @@ def test_a_run_s_own_folder_is_no_place_for_its_bundle(run, quick, capsys):
 
 
 def test_formats_are_those_of_the_package():
-    from kerasvae.export.artefacts import SUFFIXES
+    from kerasvae.export.formats import SUFFIXES
 
     assert export.SUFFIXES == SUFFIXES and export.FORMATS == kv.export.FORMATS
     default = inspect.signature(kv.export.bundle).parameters["formats"].default

@@ -6,7 +6,7 @@ import io
 import keras
 import numpy as np
 import pytest
-from export.small_models import DATA, FORMATS, IMAGES, make
+from export.small_models import DATA, FORMATS, IMAGES, NAMES, make
 from wrong_calls import WrongCall, check, wrong_calls
 
 import kerasvae as kv
@@ -14,7 +14,7 @@ from kerasvae.cli import export
 from kerasvae.cli.options import Parser
 
 FORMAT = FORMATS[0] if FORMATS else "tf_saved_model"
-NAME = {"tf_saved_model": "encoder", "torch": "encoder.pt2"}[FORMAT]
+NAME = NAMES[FORMAT]
 ENDING = NAME.removeprefix("encoder")
 ONE_OF = "must be one of tf_saved_model, onnx, litert, torch"
 pytestmark = pytest.mark.skipif(not FORMATS, reason="this backend exports nothing here")
@@ -109,6 +109,7 @@ def command(name, words, *given, error=ValueError):
     encoder("a dtype that is none", ("input_dtype", "float32"), input_dtype=np.float32),
     encoder("float images", ("images must be uint8 (n, 8, 8, 1)", "float64"), images=IMAGES / 255),
     encoder("images of another shape", ("images must be uint8 (n, 8, 8, 1)",), images=IMAGES[:, :4]),
+    encoder("one image", ("images must be uint8 (n, 8, 8, 1)", "(8, 8, 1)"), images=IMAGES[0]),
     encoder("no images at all", ("images must be uint8", "at least 1"), images=IMAGES[:0]),
     encoder("a data set as images", ("images must be uint8",), images=DATA),
     encoder("no tolerance", ("tolerance must be a finite number, above 0 and at most 0.01", "got 0"), tolerance=0),
@@ -130,13 +131,20 @@ def command(name, words, *given, error=ValueError):
     bundle("an unknown format", ("formats " + ONE_OF, "'saved_model'"), formats=["saved_model"]),
     bundle("a format that is no text", ("formats " + ONE_OF, "1"), formats=[1]),
     bundle("a name with a slash", ("name must be 1 to 100", "'a/b'"), name="a/b"),
+    bundle("a name with a dot first", ("name must be 1 to 100 of the characters A-Z",), name=".hidden"),
+    bundle("a long name", ("name must be 1 to 100",), name="n" * 101),
+    bundle("a folder's name with a space", ("name (default the folder's) must be 1 to 100",), path="my bundle"),
     bundle("a version as a number", ("version must be 1 to 100", "2"), version=2),
     bundle("a description as bytes", ("description must be text", "b'x'"), description=b"x"),
     bundle("scores as a list", ("scores must be an Evaluation", "[0.5]"), scores=[0.5]),
+    bundle("scores as words", ("scores must be an Evaluation or {name: number}", "good"), scores={"mig": "good"}),
+    bundle("a word as data", ("data must be a data set of kerasvae.datasets",), data="images"),
+    bundle("an array of another size", ("data: its images are (8, 9, 1)",), data=np.zeros((3, 8, 9), "uint8")),
     bundle("a pipeline as data", ("data must be a data set", "list"), data=[1, 2]),
     bundle("float images as data", ("data: images must be uint8",), data=IMAGES / 255),
     bundle("a data class", ("data must be a data set",), data=kv.datasets.MiniSprites),
     bundle("data of another size", ("data: its images are (16, 16", "(8, 8, 1)"), data=kv.datasets.MiniSprites()),
+    bundle("no test images", ("images must be uint8", "n from 1 to 16"), images=IMAGES[:0]),
     bundle("17 test images", ("images must be uint8", "n from 1 to 16"), images=IMAGES[:17]),
     bundle("no samples", ("samples must be an integer, at least 1", "got 0"), samples=0),
     bundle("samples as a truth value", ("samples must be an integer", "True"), samples=True),

@@ -10,21 +10,19 @@ import numpy as np
 
 from kerasvae import files, locks
 from kerasvae.checks import check_choice, check_flag, check_number
-from kerasvae.export.artefacts import (
+from kerasvae.export.diagnosis import diagnosing
+from kerasvae.export.formats import (
     RUNNERS,
     SUFFIXES,
     check_can_run,
     check_can_write,
     check_format,
-    encoder_from_pixels,
-    expected_codes,
     first_line,
-    in_float32,
     largest_difference,
     versions,
     write_network,
 )
-from kerasvae.export.diagnosis import diagnosing
+from kerasvae.export.networks import encoder_from_pixels, expected_codes, in_float32
 from kerasvae.models.vae import VAE
 
 LARGEST_TOLERANCE = 0.01
@@ -44,7 +42,7 @@ def encoder(
 
     Input `image`: pixels 0..255, (batch, height, width, channels); the model's channel constants are applied inside.
     Outputs `mean` and `logvar`: float32 (batch, latents). It computes in float32, also when the model was trained in
-    mixed precision, from which it then differs by that precision. Beside the artefact, `<path>.json` says what it is:
+    mixed precision, from which it then differs by that precision. Next to the artefact, `<path>.json` says what it is:
     names, shapes, constants, versions, and test vectors with the expected outputs.
 
     Args:
@@ -94,7 +92,7 @@ def encoder(
     network = in_float32(model.encoder)
     expected = expected_codes(model, network, images)
     servable = encoder_from_pixels(model, network, input_dtype)
-    description = description_file(path)
+    description = _description_file(path)
     with (
         locks.file_lock(path),
         files.replacing(description) as temporary_description,
@@ -221,7 +219,7 @@ def checked_path(path) -> Path:
     return Path(path)
 
 
-def description_file(path: Path) -> Path:
+def _description_file(path: Path) -> Path:
     """The file that says what an artefact is."""
     return path.with_name(path.name + ".json")
 
@@ -234,18 +232,17 @@ def _check_suffix(path: Path, format: str) -> None:
         raise ValueError(f"path must not end in {path.suffix} for the format {format}, got {str(path)!r}")
 
 
-def is_taken(place: Path) -> bool:
-    """Whether it is a file, or a folder that holds something."""
-    return any(place.iterdir()) if place.is_dir() else place.exists()
-
-
 def _check_place(path: Path, overwrite: bool) -> None:
-    """Unless an artefact may be written there; see `encoder` for what is raised."""
+    """Check that an artefact may be written there; see `encoder` for what is raised."""
     if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
         raise FileExistsError(
             f"path must be a new folder or that of an earlier export, got {str(path)!r}, which holds other files"
         )
-    taken = [place for place in (path, description_file(path)) if is_taken(place)]
+    taken = [
+        place
+        for place in (path, _description_file(path))
+        if (any(place.iterdir()) if place.is_dir() else place.exists())
+    ]
     if taken and not overwrite:
         raise FileExistsError(
             f"path: {' and '.join(repr(str(place)) for place in taken)} {'are' if taken[1:] else 'is'} there already; "

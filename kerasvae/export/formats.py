@@ -1,4 +1,7 @@
-"""A model's two networks, from pixels and to pixels: written in a serving format, run from there, and compared."""
+"""Networks as artefacts: written in each serving format, run from there, and compared.
+
+Each network is a functional model with one named input, and outputs in a dictionary.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,15 @@ import warnings
 
 import keras
 import numpy as np
-from keras import layers
 
-from kerasvae.export.onnx_file import write_onnx
-from kerasvae.export.torch_program import run_torch, write_torch
 from kerasvae.extras import require
-from kerasvae.models.images import center_and_scale, standardize
-from kerasvae.models.reconstruction import image_link
 
-_LESS_THAN_FLOAT32 = ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16")
 # Keras's names for them, and how a path of each ends.
 SUFFIXES = {"tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite", "torch": ".pt2"}
 FORMATS = tuple(SUFFIXES)
-SAVED_MODEL_SIGNATURES = {"encode": "serving_default", "decode": "decode"}
-# What each format needs beside Keras: to be written, and to be run when it is compared with the model.
+# Of a SavedModel that holds both networks: the encoder's, the decoder's.
+SIGNATURES = ("serving_default", "decode")
+# What each format needs besides Keras: to be written, and to be run when it is compared with the model.
 _PACKAGES = {
     "onnx": ("onnx", "tf2onnx", "onnxruntime"),
     "tf_saved_model": ("tensorflow",),
@@ -36,6 +34,10 @@ _WRITTEN_FROM = {
     "jax": ("tf_saved_model",),
     "torch": ("torch",),
 }
+# A batch of any size has to have a largest one in Torch's programs.
+_LARGEST_BATCH = 2**16
+# Of ONNX's numbers for floating-point types.
+_FLOAT_TYPES = {1: "float32", 10: "float16", 11: "float64"}
 _VERSIONED = ("kerasvae", "keras", "numpy", "tensorflow", "jax", "torch", "tf2onnx", "onnx", "onnxruntime")
 
 
@@ -46,7 +48,7 @@ def check_format(argument: str, format) -> None:
 
 
 def check_can_write(argument: str, format: str) -> None:
-    """Unless this backend can write the format and its packages are there.
+    """Check that this backend can write the format and that its packages are there.
 
     Raises:
         ValueError: naming `argument` for a backend that cannot.
@@ -64,7 +66,7 @@ def check_can_write(argument: str, format: str) -> None:
 
 
 def check_can_run(argument: str, format: str) -> None:
-    """Unless what runs the format is there; ImportError as of `check_can_write`."""
+    """Check that what runs the format is there; ImportError as of `check_can_write`."""
     require(f"{argument} {format!r}", [package for package in _PACKAGES[format] if package not in _ONLY_TO_WRITE])
 
 
@@ -87,143 +89,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def in_float32(network) -> keras.Model:
-    """The network, or where it computes in less a copy in float32: ONNX runtimes lack kernels for bfloat16."""
-    if _in_float32(network):
-        return network
-
-    copies = {}
-
-    def copy(layer):
-        if layer not in copies:  # a layer may be in two models
-            copies[layer] = _copy_in_float32(layer, copy)
-        return copies[layer]
-
-    copied = copy(network)
-    copied.set_weights(network.get_weights())
-    return copied
-
-
-def _copy_in_float32(layer, copy):
-    if isinstance(layer, keras.Sequential):
-        # Keras would give it an input of the old precision.
-        return keras.Sequential([keras.Input(batch_shape=layer.input_shape), *map(copy, layer.layers)], name=layer.name)
-    if isinstance(layer, keras.Model) and hasattr(layer, "operations"):
-        return keras.models.clone_model(layer, clone_function=copy)
-    if isinstance(layer, layers.Lambda):
-        # Its configuration holds bytecode, which Keras does not run unless it is asked to.
-        return layers.Lambda(
-            layer.function, mask=layer.mask, arguments=layer.arguments, name=layer.name, dtype="float32"
-        )
-    return type(layer).from_config(_config_in_float32(layer.get_config()))
-
-
-def _config_in_float32(config):
-    """A layer's configuration with float32 for every precision, also those of layers within."""
-    if isinstance(config, list | tuple):
-        return type(config)(map(_config_in_float32, config))
-    if not isinstance(config, dict):
-        return config
-    config = {key: _config_in_float32(value) for key, value in config.items()}
-    policy = config.get("dtype")
-    if isinstance(policy, dict):
-        policy = policy.get("config", {}).get("name")
-    return {**config, "dtype": "float32"} if policy in _LESS_THAN_FLOAT32 else config
-
-
-def _in_float32(network) -> bool:
-    # Also within layers, which no public name lists.
-    return all(layer.compute_dtype not in _LESS_THAN_FLOAT32 for layer in network._flatten_layers())
-
-
-def expected_codes(model, network, images) -> dict[str, np.ndarray]:
-    """What an exported encoder must give for uint8 images: `{"mean", "logvar"}`, float32 (n, latents).
-
-    Args:
-        model: the model.
-        network: `in_float32` of its encoder, which takes its place where that computes in another precision.
-        images: uint8 (n, height, width, channels).
-    """
-    if _in_float32(model.encoder):
-        mean, logvar = model.encode(images, return_logvar=True)
-        return {"mean": mean, "logvar": logvar}
-    outputs = model.run_network(network, standardize(images, model.pixel_mean, model.pixel_std))
-    return {name: outputs[name] for name in ("mean", "logvar")}
-
-
-def expected_pixels(model, network, latents) -> dict[str, np.ndarray]:
-    """What an exported decoder must give for codes: `{"image"}`, float64 (n, height, width, channels), 0..255.
-
-    Args:
-        model: the model.
-        network: `in_float32` of its decoder, used as in `expected_codes`.
-        latents: float32 (n, latents).
-    """
-    if _in_float32(model.decoder):
-        image = model.decode(latents)
-    else:
-        image = model.run_network(network, latents)
-        image = keras.ops.convert_to_numpy(model.expected_image(image))
-    image = (image * np.asarray(model.pixel_std, "float64") + np.asarray(model.pixel_mean, "float64")) * 255.0
-    return {"image": np.clip(image, 0.0, 255.0)}
-
-
-def encoder_from_pixels(model, network, input_dtype: str) -> keras.Model:
-    """A functional model from `image`, pixels 0..255, to the two heads of `network`, `mean` and `logvar`."""
-    image = layers.Input(model.image_shape, dtype=input_dtype, name="image")
-    center, scale = center_and_scale(model.pixel_mean, model.pixel_std)
-    centered = layers.Rescaling(1.0, (-center).tolist(), dtype="float32", name="center")(image)
-    standardized = layers.Rescaling(scale.tolist(), dtype="float32", name="scale")(centered)
-    # Recorded in the graph: some layers (RandomFlip) take a call that does not say so for one in training.
-    outputs = network(standardized, training=False)
-    heads = {name: layers.Identity(dtype="float32", name=name)(outputs[name]) for name in ("mean", "logvar")}
-    servable = keras.Model({"image": image}, heads, name="encoder")
-    # Keras exports to ONNX only what has been called.
-    servable({"image": np.zeros((1, *model.image_shape), input_dtype)})
-    return servable
-
-
-def decoder_to_pixels(model, network) -> keras.Model:
-    """A functional model from `latents` to `image`, pixels 0..255: clipped, not rounded."""
-    latents = layers.Input((model.latents,), dtype="float32", name="latents")
-    image = network(latents, training=False)
-    if image_link(model.reconstruction) is not None:
-        image = _ExpectedImage(model.reconstruction, dtype="float32", name="expected_image")(image)
-    scale, offset = (255.0 * np.asarray(constant, "float64") for constant in (model.pixel_std, model.pixel_mean))
-    image = layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name="pixels")(image)
-    image = layers.ReLU(max_value=255.0, dtype="float32", name="image")(image)
-    servable = keras.Model({"latents": latents}, {"image": image}, name="decoder")
-    servable({"latents": np.zeros((1, model.latents), "float32")})
-    return servable
-
-
-class _ExpectedImage(layers.Layer):
-    """The image that a loss's predictions stand for; a layer, as the loss need not be made of `keras.ops`."""
-
-    def __init__(self, reconstruction, **kwargs):
-        super().__init__(**kwargs)
-        self.reconstruction = reconstruction
-
-    def call(self, predicted):
-        return image_link(self.reconstruction)(predicted)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-
 def write_network(network, path, format: str) -> None:
     """Write one network in one of `FORMATS` to a path with its suffix."""
     with _quiet():
         if format == "onnx":
-            write_onnx(network, path)
+            _write_onnx(network, path)
         elif format == "torch":
-            write_torch(network, path)
+            _write_torch(network, path)
         else:
             network.export(path, format=format, verbose=False)
 
 
 def write_saved_model(encoder, decoder, path) -> None:
-    """Write both networks as one TensorFlow SavedModel with the signatures of `SAVED_MODEL_SIGNATURES`."""
+    """Write both networks as one TensorFlow SavedModel with the signatures of `SIGNATURES`."""
     archive = keras.export.ExportArchive()
     if keras.config.backend() == "jax":
         # All before the first signature, which there takes all that is tracked as arguments. On TensorFlow a signature
@@ -231,7 +109,7 @@ def write_saved_model(encoder, decoder, path) -> None:
         archive.track(encoder)
         archive.track(decoder)
     with _quiet():
-        for signature, network in zip(SAVED_MODEL_SIGNATURES.values(), (encoder, decoder), strict=True):
+        for signature, network in zip(SIGNATURES, (encoder, decoder), strict=True):
             ((name, tensor),) = network.input.items()
             spec = keras.InputSpec(shape=tensor.shape, dtype=tensor.dtype, name=name)
             archive.add_endpoint(signature, network.__call__, [{name: spec}])
@@ -251,6 +129,92 @@ def _quiet():
             yield
     finally:
         log.setLevel(level)
+
+
+def _write_torch(network, path) -> None:
+    import torch
+
+    (name,) = network.input
+    batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)
+    network.export(path, format="torch", verbose=False, dynamic_shapes=({name: {0: batch}},))
+
+
+def _write_onnx(network, path) -> None:
+    """Write an ONNX file through tf2onnx.
+
+    Keras's own export calls tf2onnx without handlers of one's own, and so cannot write GELU or CELU. This one adds what
+    is missing, folds constants that layers hold outside their variables into the file (Normalization's), and takes
+    layers apart that Keras compiles as functions of their own (grouped convolutions).
+
+    Raises:
+        RuntimeError: naming operations of TensorFlow that have no counterpart in ONNX.
+    """
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+
+    ((name, tensor),) = network.input.items()
+    signature = [tf.TensorSpec(tensor.shape, tensor.dtype, name=name)]
+    function = tf.function(lambda given: network({name: given}, training=False), input_signature=signature)
+    with _functions_taken_apart():
+        traced = function.get_concrete_function()
+        written, _ = tf2onnx.convert.from_function(function, signature, custom_op_handlers=_onnx_handlers())
+    # What a layer holds as an eager tensor becomes an input: its value belongs in the file.
+    captured = {
+        placeholder.name: value
+        for placeholder, value in zip(traced.inputs[1:], traced.captured_inputs, strict=True)
+        if value.dtype != tf.resource
+    }
+    for given in [given for given in written.graph.input if given.name in captured]:
+        written.graph.initializer.append(onnx.numpy_helper.from_array(captured[given.name].numpy(), given.name))
+        written.graph.input.remove(given)
+    # The converter logs what it does not know, and leaves it in the file.
+    types = {node.op_type for node in written.graph.node if node.domain in ("", "ai.onnx")}
+    unknown = sorted(type for type in types if not onnx.defs.has(type))
+    if unknown:
+        raise RuntimeError(f"ONNX has no counterpart of TensorFlow's operation {', '.join(unknown)}")
+    onnx.save_model(written, path)
+
+
+@contextlib.contextmanager
+def _functions_taken_apart():
+    """While a function is traced, those that it calls become part of it: the converter follows no calls."""
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _onnx_handlers() -> dict:
+    """How operations that tf2onnx does not know are written with those of ONNX."""
+
+    def handler(write):
+        def replace(context, node, name, arguments):
+            given, output = node.input[0], node.output[0]
+            dtype, shape = context.get_dtype(output), context.get_shape(output)
+            one = context.make_const(f"{name}__one", np.array(1, _FLOAT_TYPES[dtype])).output[0]
+            context.remove_node(node.name)
+
+            def operation(type, *inputs, last=False):
+                made = {"outputs": [output], "name": name, "shapes": [shape], "dtypes": [dtype]} if last else {}
+                return context.make_node(type, list(inputs), **made).output[0]
+
+            write(operation, given, one)
+
+        return replace, []
+
+    return {
+        "Erfc": handler(lambda op, x, one: op("Sub", one, op("Erf", x), last=True)),
+        "Expm1": handler(lambda op, x, one: op("Sub", op("Exp", x), one, last=True)),
+        "Log1p": handler(lambda op, x, one: op("Log", op("Add", x, one), last=True)),
+    }
+
+
+# Running and comparing ------------------------------------------------------------------------------------------------
 
 
 def run_onnx(path, inputs: dict) -> dict[str, np.ndarray]:
@@ -284,8 +248,16 @@ def run_litert(path, inputs: dict) -> dict[str, np.ndarray]:
 
 
 def _run_torch(path, inputs: dict) -> dict[str, np.ndarray]:
-    with _quiet():
-        return run_torch(path, inputs)
+    """Outputs by name of a Torch ExportedProgram for inputs by name, on the device that it was written for."""
+    import torch
+
+    with _quiet(), torch.no_grad():
+        program = torch.export.load(os.fspath(path)).module()
+        weight = next((tensor for tensor in (*program.parameters(), *program.buffers())), torch.empty(0))
+        given = {
+            name: torch.from_numpy(np.ascontiguousarray(values)).to(weight.device) for name, values in inputs.items()
+        }
+        return {name: output.cpu().numpy() for name, output in program(given).items()}
 
 
 RUNNERS = {"tf_saved_model": run_saved_model, "onnx": run_onnx, "litert": run_litert, "torch": _run_torch}

@@ -27,8 +27,8 @@ from export.small_models import (
 )
 
 import kerasvae as kv
-from kerasvae.export import artefacts
-from kerasvae.export.bundle_description import description_of_model, interface
+from kerasvae.export import formats, networks
+from kerasvae.export.bundle import description_of_model, interface
 from kerasvae.export.latent_summary import latent_summary
 
 
@@ -149,18 +149,18 @@ def test_opened_by_the_reader_it_is_the_model(model, written):
 @pytest.mark.parametrize("count", [1, 7])
 def test_saved_model(model, written, count):
     place = written[0] / "tf_saved_model"
-    outputs = artefacts.run_saved_model(place, {"image": IMAGES[:count]})
+    outputs = formats.run_saved_model(place, {"image": IMAGES[:count]})
     mean, logvar = model.encode(IMAGES[:count], return_logvar=True)
     np.testing.assert_allclose(outputs["mean"], mean, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(outputs["logvar"], logvar, rtol=1e-5, atol=1e-5)
-    outputs = artefacts.run_saved_model(place, {"latents": 8 * mean}, "decode")
+    outputs = formats.run_saved_model(place, {"latents": 8 * mean}, "decode")
     np.testing.assert_allclose(outputs["image"], pixels(model, 8 * mean), atol=1e-2)
 
 
 @pytest.mark.skipif("litert" not in FORMATS, reason="LiteRT is written from TensorFlow")
 @pytest.mark.parametrize("count", [1, 7])
 def test_litert(model, written, count):
-    outputs = artefacts.run_litert(written[0] / "encoder.tflite", {"image": IMAGES[:count]})
+    outputs = formats.run_litert(written[0] / "encoder.tflite", {"image": IMAGES[:count]})
     mean, logvar = model.encode(IMAGES[:count], return_logvar=True)
     np.testing.assert_allclose(outputs["mean"], mean, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(outputs["logvar"], logvar, rtol=1e-5, atol=1e-5)
@@ -191,10 +191,10 @@ def test_the_decoder_turns_logits_into_pixels():
     model = make(kv.VAE, reconstruction=kv.losses.BernoulliNLL(), pixel_mean=0.0, pixel_std=1.0)
     latents = 5 * np.random.default_rng(0).normal(size=(6, LATENTS)).astype("float32")
     logits = keras.ops.convert_to_numpy(model.decoder(latents)).astype("float64")
-    network = artefacts.decoder_to_pixels(model, artefacts.in_float32(model.decoder))
+    network = networks.decoder_to_pixels(model, networks.in_float32(model.decoder))
     found = keras.ops.convert_to_numpy(network({"latents": latents})["image"])
     np.testing.assert_allclose(found, 255 / (1 + np.exp(-logits)), atol=1e-3)
-    expected = artefacts.expected_pixels(model, model.decoder, latents)["image"]
+    expected = networks.expected_pixels(model, model.decoder, latents)["image"]
     np.testing.assert_allclose(expected, 255 / (1 + np.exp(-logits)), atol=1e-3)
 
 
@@ -203,12 +203,12 @@ def test_a_model_in_mixed_precision_is_held_to_its_weights_in_float32():
     mixed, full = make(policy="mixed_bfloat16"), make()
     full.set_weights(mixed.get_weights())
     latents = np.random.default_rng(0).normal(size=(5, LATENTS)).astype("float32")
-    copies = artefacts.in_float32(mixed.encoder), artefacts.in_float32(mixed.decoder)
+    copies = networks.in_float32(mixed.encoder), networks.in_float32(mixed.decoder)
     assert mixed.decoder.layers[1].compute_dtype == "bfloat16"
     np.testing.assert_allclose(
-        artefacts.expected_pixels(mixed, copies[1], latents)["image"], pixels(full, latents), atol=1e-2
+        networks.expected_pixels(mixed, copies[1], latents)["image"], pixels(full, latents), atol=1e-2
     )
-    found = artefacts.expected_codes(mixed, copies[0], IMAGES)
+    found = networks.expected_codes(mixed, copies[0], IMAGES)
     np.testing.assert_allclose(found["mean"], full.encode(IMAGES), rtol=1e-5, atol=1e-5)
 
 

@@ -5,52 +5,62 @@ from __future__ import annotations
 import contextlib
 import datetime
 import functools
+import hashlib
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import keras
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from kerasvae import files
+from kerasvae import files, locks
 from kerasvae.checks import check_flag, check_integer
-from kerasvae.datasets import FromArrays
+from kerasvae.datasets import FromArrays, FromFolder
 from kerasvae.datasets.ground_truth import GroundTruthData
 from kerasvae.export import model_card
-from kerasvae.export.artefacts import (
+from kerasvae.export.diagnosis import diagnosing
+from kerasvae.export.encoder import (
+    check_model,
+    check_tolerance,
+    checked_path,
+    checked_test_images,
+    description_of_encoder,
+    description_of_test,
+    encoded,
+)
+from kerasvae.export.formats import (
     FORMATS,
     RUNNERS,
-    SAVED_MODEL_SIGNATURES,
-    SUFFIXES,
+    SIGNATURES,
     check_can_write,
     check_format,
-    decoder_to_pixels,
-    encoder_from_pixels,
-    expected_codes,
-    expected_pixels,
-    in_float32,
     largest_difference,
     run_saved_model,
     versions,
     write_network,
     write_saved_model,
 )
-from kerasvae.export.bundle_description import description_of_data, description_of_model, interface
-from kerasvae.export.bundle_folder import check_name, check_place, only_writer, stated_files, verify, write_manifest
-from kerasvae.export.diagnosis import diagnosing
-from kerasvae.export.encoder_export import (
-    check_model,
-    check_tolerance,
-    checked_path,
-    checked_test_images,
-    description_of_test,
-    encoded,
+from kerasvae.export.latent_summary import RANGE_QUANTILES, empty_summary, latent_summary, plain_text
+from kerasvae.export.networks import (
+    decoder_to_pixels,
+    encoder_from_pixels,
+    expected_codes,
+    expected_pixels,
+    in_float32,
 )
-from kerasvae.export.latent_summary import RANGE_QUANTILES, empty_summary, latent_summary
-from kerasvae.serving.manifest import DECODER, ENCODER, FORMAT, FORMAT_VERSION
+from kerasvae.math import convert_beta
+from kerasvae.models.hyperparameter import hyperparameters
+from kerasvae.models.vae import VAE
+from kerasvae.serving.manifest import CHECKSUM, DECODER, ENCODER, FILE_NAME, FORMAT, FORMAT_VERSION, NAME
 
 SAVED_MODEL = "tf_saved_model"
+# The encoder's file and, where the format is written for both networks, the decoder's.
+_FILES = {"onnx": (ENCODER, DECODER), "litert": ("encoder.tflite",), "torch": ("encoder.pt2", "decoder.pt2")}
 _BATCH, _MOST_TEST_IMAGES = 256, 16
 
 
@@ -90,7 +100,7 @@ def bundle(
         path: of the folder: a new one, or an empty one.
         data: what the statistics of the latents and the pictures are of: a ground-truth data set, with or without
             factors, or uint8 images (n, height, width, channels). None (default): the bundle states none, and encodes
-            without telling which codes are unusual. Of a `FromFolder`, how its files were brought to size is stated
+            without saying which codes are unusual. Of a `FromFolder`, how its files were brought to size is stated
             and done alike in serving.
         formats: any of "tf_saved_model", "onnx" (which `kerasvae.serving` needs), "litert" and "torch", as for
             `encoder`. Default: the three that TensorFlow writes.
@@ -130,8 +140,8 @@ def bundle(
     """
     check_model(model)
     path = checked_path(path).absolute()
-    name = check_name("name (default the folder's)", path.name) if name is None else check_name("name", name)
-    check_name("version", version)
+    name = _check_name("name (default the folder's)", path.name) if name is None else _check_name("name", name)
+    _check_name("version", version)
     formats = _check_arguments(model, formats, description, samples, seed)
     check_tolerance(tolerance)
     for argument, value in (("overwrite", overwrite), ("progress", progress)):
@@ -142,24 +152,24 @@ def bundle(
     if images is None and data is not None:
         images = data.images(indices[np.unique(np.linspace(0, len(indices) - 1, 4).round().astype(int))])
     images = checked_test_images(model, images, _MOST_TEST_IMAGES)
-    check_place(path, overwrite)
+    _check_place(path, overwrite)
     encoder, decoder = in_float32(model.encoder), in_float32(model.decoder)
 
-    with (
-        only_writer(path, overwrite) as lock,
-        files.replacing(path) as folder,
-        _Stages(progress, len(formats) + 3) as stage,
-    ):
+    with _only_writer(path, overwrite) as lock, files.replacing(path) as folder, _bar(progress) as bar:
         folder.mkdir()
-        stage("Encoding the data")
-        summary = empty_summary(model.latents) if data is None else _summary(model, encoder, data, indices, seed, stage)
+        if data is None:
+            summary = empty_summary(model.latents)
+        else:
+            summary = _summary(model, encoder, data, indices, seed, bar)
         codes = expected_codes(model, encoder, images)
         pixels = expected_pixels(model, decoder, codes["mean"])
-        networks = encoder_from_pixels(model, encoder, "uint8"), decoder_to_pixels(model, decoder)
+        parts = (
+            (encoder_from_pixels(model, encoder, "uint8"), {"image": images}, codes),
+            (decoder_to_pixels(model, decoder), {"latents": codes["mean"]}, pixels),
+        )
         differences = {}
-        for format in formats:
-            stage(f"Writing and checking {format}")
-            differences |= _WRITERS[format](folder, networks, images, codes, pixels, tolerance)
+        for format in bar.track(formats, description="Writing and checking artefacts"):
+            differences |= _write(format, folder, parts, tolerance)
         manifest = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -170,7 +180,7 @@ def bundle(
             **interface(model, data),
             "latent_summary": summary,
             "range_quantiles": list(map(str, RANGE_QUANTILES)),
-            "data": None if data is None else description_of_data(data, len(indices)),
+            "data": None if data is None else _description_of_data(data, len(indices)),
             "scores": scores,
             "model": description_of_model(model),
             "versions": versions(),
@@ -183,48 +193,41 @@ def bundle(
                 "tolerance": float(tolerance),
             },
         }
-        stage("Drawing the model card")
+        bar.add_task("Drawing the model card, and testing the bundle without Keras", total=None)
         model_card.write(folder, manifest, model, data, indices, images, seed)
         manifest["files"] = stated_files(folder)
-        write_manifest(folder, manifest)
-        stage("Testing the bundle without Keras")
+        _write_manifest(folder, manifest)
         verify(folder)
         # Another process may have been quicker.
-        check_place(path, overwrite)
+        _check_place(path, overwrite)
         lock.check()
     return path
 
 
-def _write_files(folder, networks, images, codes, pixels, tolerance, format, names) -> dict[str, float]:
-    """Write a file for each network that the names are of, encoder first; the largest difference of each."""
+def _write(format: str, folder: Path, parts, tolerance: float) -> dict[str, float]:
+    """Write the networks in one format into the folder; the largest difference of each artefact from the model.
+
+    Args:
+        format: of `FORMATS`.
+        folder: of the bundle.
+        parts: of the encoder and of the decoder (network, inputs by name, outputs that the model gives for them).
+        tolerance: as for `bundle`.
+    """
     differences = {}
-    inputs = {"image": images}, {"latents": codes["mean"]}
-    for name, network, given, expected in zip(names, networks, inputs, (codes, pixels), strict=False):
-        file = f"{name}{SUFFIXES[format]}"
+    if format == SAVED_MODEL:
+        place = folder / SAVED_MODEL
+        with diagnosing(SAVED_MODEL, SAVED_MODEL, [(network, given) for network, given, _ in parts], tolerance):
+            write_saved_model(*(network for network, _, _ in parts), place)
+            for signature, (_, given, expected) in zip(SIGNATURES, parts, strict=True):
+                run, name = functools.partial(run_saved_model, place, signature=signature), f"{SAVED_MODEL}/{signature}"
+                differences[name] = _difference(name, run, given, expected, tolerance)
+        return differences
+    for file, (network, given, expected) in zip(_FILES[format], parts, strict=False):
         with diagnosing(file, format, [(network, given)], tolerance):
             write_network(network, folder / file, format)
             run = functools.partial(RUNNERS[format], folder / file)
             differences[file] = _difference(file, run, given, expected, tolerance)
     return differences
-
-
-def _write_saved_model(folder, networks, images, codes, pixels, tolerance) -> dict[str, float]:
-    place, differences = folder / SAVED_MODEL, {}
-    inputs = {"image": images}, {"latents": codes["mean"]}
-    with diagnosing(SAVED_MODEL, SAVED_MODEL, list(zip(networks, inputs, strict=True)), tolerance):
-        write_saved_model(*networks, place)
-        for signature, given, expected in zip(SAVED_MODEL_SIGNATURES.values(), inputs, (codes, pixels), strict=True):
-            run, name = functools.partial(run_saved_model, place, signature=signature), f"{SAVED_MODEL}/{signature}"
-            differences[name] = _difference(name, run, given, expected, tolerance)
-    return differences
-
-
-_WRITERS = {
-    "tf_saved_model": _write_saved_model,
-    "onnx": functools.partial(_write_files, format="onnx", names=(Path(ENCODER).stem, Path(DECODER).stem)),
-    "litert": functools.partial(_write_files, format="litert", names=("encoder",)),
-    "torch": functools.partial(_write_files, format="torch", names=("encoder", "decoder")),
-}
 
 
 def _difference(artefact: str, run, inputs: dict, expected: dict, tolerance: float) -> float:
@@ -240,12 +243,12 @@ def _difference(artefact: str, run, inputs: dict, expected: dict, tolerance: flo
     )
 
 
-def _summary(model, network, data, indices, seed, stage) -> list[dict]:
+def _summary(model, network, data, indices, seed, bar) -> list[dict]:
     batches = [indices[start : start + _BATCH] for start in range(0, len(indices), _BATCH)]
-    found = []
-    for number, batch in enumerate(batches):
-        stage.part(number / len(batches))
-        found.append(expected_codes(model, network, data.images(batch)))
+    found = [
+        expected_codes(model, network, data.images(batch))
+        for batch in bar.track(batches, description="Encoding the data")
+    ]
     mean, logvar = (np.concatenate([codes[name] for codes in found]) for name in ("mean", "logvar"))
     for codes in (mean, logvar):
         if not np.isfinite(codes).all():
@@ -321,26 +324,158 @@ def _checked_data(model, data):
     return data
 
 
-class _Stages(contextlib.AbstractContextManager):
-    """A bar on stderr that says what is being done: called at the beginning of each stage."""
+def _bar(show: bool) -> Progress:
+    """A bar on stderr that says what is being done, where stderr is a terminal."""
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not (show and console.is_terminal))
 
-    def __init__(self, show: bool, count: int):
-        console = Console(stderr=True)
-        self._progress = Progress(console=console, transient=True, disable=not (show and console.is_terminal))
-        self._task = self._progress.add_task("Checking", total=count)
-        self._begun = 0
 
-    def __enter__(self):
-        self._progress.start()
-        return self
+# What bundle.json says ------------------------------------------------------------------------------------------------
 
-    def __exit__(self, *exception):
-        self._progress.stop()
 
-    def __call__(self, what: str) -> None:
-        self._progress.update(self._task, description=what, completed=self._begun)
-        self._begun += 1
+def interface(model, data) -> dict:
+    """The parts of the manifest that say what goes in and what comes out."""
+    described = description_of_encoder(model, "uint8")
+    # Of other data than FromFolder nothing is known: its defaults.
+    fit, background = (data.fit, data.background) if isinstance(data, FromFolder) else ("crop", 255)
+    image = {"dtype": "float32", "range": [0, 255], "shape": [None, *model.image_shape]}
+    return {
+        **described,
+        "latents": model.latents,
+        "decoder": {
+            "input": {"name": "latents", "dtype": "float32", "shape": [None, model.latents]},
+            "output": {"name": "image", **image},
+        },
+        "preprocessing": {**described["preprocessing"], "files": {"fit": fit, "background": background}},
+    }
 
-    def part(self, share: float) -> None:
-        """How much of the stage at hand is done, 0..1."""
-        self._progress.update(self._task, completed=self._begun - 1 + share)
+
+def _description_of_data(data, count: int) -> dict:
+    return {
+        "name": plain_text(repr(data).strip("<>"), 500),
+        "images": count,
+        "factor_names": [plain_text(name) for name in data.factor_names],
+        "factor_sizes": [int(size) for size in data.factor_sizes],
+    }
+
+
+def description_of_model(model) -> dict:
+    config = model.get_config()
+    left_out = {"name", "trainable", "dtype", "reconstruction", "pixel_mean", "pixel_std"}
+    networks = {key for key in config if isinstance(getattr(model, key, None), keras.Model)}
+    return {
+        "class": type(model).__name__,
+        "steps": int(model.step.numpy()),
+        "loss": keras.saving.serialize_keras_object(model.reconstruction),
+        "beta": _beta_in_both_forms(model),
+        "config": {key: value for key, value in config.items() if key not in left_out | networks},
+    }
+
+
+def _beta_in_both_forms(model) -> dict | None:
+    """β at the model's step for either reduction, and which reduction is the model's; None for objectives without β."""
+    if "beta" in hyperparameters(type(model)):
+        beta = float(keras.ops.convert_to_numpy(model.scalar("beta")))
+    elif type(model) is VAE:
+        beta = 1.0
+    else:
+        return None
+    other = "sum" if model.reduction == "mean" else "mean"
+    converted = convert_beta(beta, model.image_shape, model.latents, to=other)
+    return {model.reduction: beta, other: converted, "reduction": model.reduction}
+
+
+# The folder -----------------------------------------------------------------------------------------------------------
+
+
+def _check_name(argument: str, value) -> str:
+    """A name or version that a server may show; ValueError otherwise."""
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise ValueError(
+            f"{argument} must be 1 to 100 of the characters A-Z a-z 0-9 . _ -, the first no dot, got {value!r}"
+        )
+    return value
+
+
+def _check_place(path: Path, overwrite: bool) -> None:
+    """Check that a bundle may be written there: a new or empty folder, or to overwrite it, a bundle and nothing else.
+
+    Raises:
+        FileExistsError: for a file, a folder that holds anything else, or a bundle that is not to be overwritten.
+        OSError: when it cannot be written.
+    """
+    if path.is_dir() and any(path.iterdir()):
+        try:
+            manifest = files.read_json(path / FILE_NAME)
+            known = {FILE_NAME, CHECKSUM, *manifest["files"]} if manifest["format"] == FORMAT else set()
+        except (OSError, ValueError, KeyError, TypeError):
+            known = set()
+        others = sorted(set(_names(path)) - known)
+        if others or not known:
+            shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+            raise FileExistsError(
+                f"path must be a new folder or that of an earlier bundle, got {str(path)!r}, which holds other files: "
+                f"{shown}"
+            )
+        if not overwrite:
+            raise FileExistsError(
+                f"path: there is a bundle at {str(path)!r} already; name another place, or pass overwrite=True to "
+                "replace it"
+            )
+    elif path.exists() and not path.is_dir():
+        raise FileExistsError(f"path must be a folder, got the file {str(path)!r}")
+    files.check_writable(path)
+
+
+@contextlib.contextmanager
+def _only_writer(path: Path, overwrite: bool):
+    """Hold the lock of the place of a bundle, which is checked, and free of what killed processes left; yield it.
+
+    Raises:
+        BlockingIOError: when another process writes a bundle there.
+        ValueError, OSError: as `_check_place`.
+    """
+    files.check_writable(path)
+    with locks.file_lock(path) as lock:
+        locks.remove_unfinished(path.parent, (path.name,))
+        _check_place(path, overwrite)
+        yield lock
+
+
+def stated_files(folder: Path) -> dict[str, dict]:
+    """Size in bytes and SHA-256 of all files in a folder without a manifest, by their paths with forward slashes."""
+    stated = {}
+    for name in sorted(_names(folder)):
+        contents = (folder / name).read_bytes()
+        stated[name] = {"bytes": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
+    return stated
+
+
+def _write_manifest(folder: Path, manifest: dict) -> None:
+    """Write what the bundle says of itself, and its SHA-256 as `sha256sum` does."""
+    files.write_json(folder / FILE_NAME, manifest)
+    digest = hashlib.sha256((folder / FILE_NAME).read_bytes()).hexdigest()
+    (folder / CHECKSUM).write_text(f"{digest}  {FILE_NAME}\n", encoding="ascii", newline="\n")
+
+
+def verify(folder: Path) -> None:
+    """Open the bundle, and run its test, in a process that may import neither Keras nor TensorFlow.
+
+    Raises:
+        RuntimeError: with what that process said, when it failed.
+    """
+    package = os.fspath(Path(files.__file__).parents[1])
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.run(
+        [sys.executable, "-m", "kerasvae.serving.verify", os.fspath(folder)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+    )
+    if process.returncode != 0:
+        said = (process.stderr.strip() or process.stdout.strip() or f"exit status {process.returncode}").splitlines()
+        raise RuntimeError(f"the bundle does not pass its test in a process without Keras: {said[-1]}")
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
