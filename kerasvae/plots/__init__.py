@@ -14,14 +14,11 @@ by side. `images` are (n, height, width, channels), n at least 1, uint8 0..255 o
 `runs` is a dictionary with the name of each run. Its order gives the colours: the same order, the same colours.
 """
 
-from kerasvae.plots.codes_over_factors import codes_over_factors
 from kerasvae.plots.factor_labels import factor_labels, labels_from_information
-from kerasvae.plots.heat_maps import position_heat_maps
-from kerasvae.plots.kl import INACTIVE_BELOW, kl_bars
-from kerasvae.plots.kl_over_training import kl_over_training
+from kerasvae.plots.heat_maps import codes_over_factors, position_heat_maps
+from kerasvae.plots.images import latent_traversals, overview, reconstructions
+from kerasvae.plots.kl import INACTIVE_BELOW, kl_bars, kl_over_training
 from kerasvae.plots.latent_grid import latent_grid
-from kerasvae.plots.overview import overview
-from kerasvae.plots.reconstructions import reconstructions
 from kerasvae.plots.scores_and_history import history, scores
 from kerasvae.plots.study_curves import learning_curves, performance_profiles, score_scatter, strength_lines
 from kerasvae.plots.study_matrices import correlation_matrices, difference_matrices, improvement_matrices
@@ -30,7 +27,6 @@ from kerasvae.plots.study_scores import interval_dots, share_bars, violins
 from kerasvae.plots.study_style import METHOD_COLOURS, method_colours
 from kerasvae.plots.study_total_correlation import total_correlation_lines, total_correlation_scatter
 from kerasvae.plots.theorem import elbo_by_angle, entangled_codes, scores_by_angle
-from kerasvae.plots.traversals import latent_traversals
 
 __all__ = [
     "INACTIVE_BELOW",

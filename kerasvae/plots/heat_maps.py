@@ -1,20 +1,22 @@
-"""Heat maps: the mean code of each latent over two factors, such as an object's position."""
+"""Mean codes over a grid of two factors, such as an object's position, as arrays and as heat maps."""
 
 from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from rich.console import Console
+from rich.progress import track
 
-from kerasvae.checks import check_choice, check_integer
-from kerasvae.plots.checks import check_images_of, check_model, check_path
-from kerasvae.plots.codes_over_factors import check_factors, codes_over_factors, fixed_factors, what_is_fixed
-from kerasvae.plots.kl import INACTIVE_BELOW, mean_kl
+from kerasvae.checks import check_choice, check_integer, shown
+from kerasvae.plots.checks import check_data, check_images_of, check_model, check_path
+from kerasvae.plots.kl import INACTIVE_BELOW, mean_kl, ranked
 from kerasvae.plots.style import (
     DIVERGING,
     GREY,
@@ -28,9 +30,127 @@ from kerasvae.plots.style import (
     new_figure,
     written,
 )
-from kerasvae.plots.traversals import ranked
 
+_PAIRS = (("x", "y"), ("position_x", "position_y"))
+# Images held at once.
+_CHUNK = 4096
+# Maps side by side.
 _COLUMNS = 5
+
+
+def codes_over_factors(
+    model, data, factors=None, *, at=None, average=None, seed: int = 0, progress: bool | None = None
+):
+    """Mean codes of the images at each value of two factors, the other factors fixed or averaged over.
+
+    Args:
+        model, data: as for all figures (`kerasvae.plots`).
+        factors: names of two factors of two values or more: the one that runs along the columns, and the one that runs
+            along the rows. Default None: x and y, or position_x and position_y.
+        at: {name of another factor: its value, 0..size - 1}. Default None: none.
+        average: over how many random combinations of the factors that `at` leaves open codes are averaged, at least
+            1, or "all"; the same combinations at every place. Default None: these factors are at their middle value,
+            size // 2.
+        seed: of the choice of combinations. Default 0.
+        progress: show it on the terminal, or not. Default None: when there is one and more than 4096 images to encode.
+
+    Returns:
+        Mean and standard deviation of the codes over the combinations (0 for a single one), both float32 (values of
+        the second factor, values of the first, latents): like an image, the first factor grows to the right and the
+        second downwards.
+
+    Raises:
+        ValueError: for factors, values or combinations that `data` lacks, or data that are no complete grid.
+
+    Example:
+        >>> mean, _ = codes_over_factors(model, data, at={"shape": 0})
+        >>> mean.shape
+        (32, 32, 10)
+    """
+    check_model(model)
+    factors = check_factors(data, factors)
+    combinations = fixed_factors(data, factors, at, average, seed)
+    check_images_of(data, model)
+    if progress is not None and not isinstance(progress, bool):
+        raise ValueError(f"progress must be True, False or None, got {shown(progress)}")
+    places = [data.factor_names.index(name) for name in factors]
+    right, down = (data.factor_sizes[place] for place in places)
+    grid = np.stack(np.meshgrid(np.arange(right), np.arange(down)), axis=-1).reshape(-1, 2)
+    console = Console(stderr=True)
+    if progress is None:
+        progress = len(combinations) * len(grid) > _CHUNK and console.is_terminal
+    at_once = max(1, _CHUNK // len(grid))
+    starts = range(0, len(combinations), at_once)
+    total = squares = 0.0
+    first = None
+    for start in track(starts, "encoding images", console=console, transient=True, disable=not progress):
+        part = np.repeat(combinations[start : start + at_once], len(grid), axis=0)
+        part[:, places] = np.tile(grid, (len(part) // len(grid), 1))
+        codes = model.encode(data.images(data.index(part))).astype("float64").reshape(-1, len(grid), model.latents)
+        # Less the first, so that the difference of two large sums does not cancel.
+        first = codes[0] if first is None else first
+        total, squares = total + (codes - first).sum(axis=0), squares + ((codes - first) ** 2).sum(axis=0)
+    mean = total / len(combinations)
+    spread = np.sqrt(np.maximum(squares / len(combinations) - mean**2, 0.0))
+    return tuple(values.reshape(down, right, -1).astype("float32") for values in (first + mean, spread))
+
+
+def check_factors(data, factors) -> tuple[str, str]:
+    """Names of two factors of a complete grid, x and y unless given; ValueError otherwise."""
+    check_data(data, "a map of codes over two factors")
+    names = tuple(data.factor_names)
+    sizes = dict(zip(names, data.factor_sizes, strict=True))
+    if factors is None:
+        factors = next((pair for pair in _PAIRS if set(pair) <= set(names)), None)
+        if factors is None:
+            raise ValueError(f"factors must name two of {', '.join(names)}: {type(data).__name__} has no x and y")
+    given, factors = factors, tuple(factors) if isinstance(factors, list | tuple) else (factors,)
+    if len(factors) != 2 or factors[0] == factors[1] or not all(factor in names for factor in factors):
+        raise ValueError(f"factors must name two of {', '.join(names)}, got {shown(given)}")
+    for name in factors:
+        if sizes[name] < 2:
+            raise ValueError(f"factors must have two values or more, {name} has {sizes[name]}")
+    return factors
+
+
+def fixed_factors(data, factors, at, average, seed) -> np.ndarray:
+    """Combinations of the values of all factors, integer (combinations, factors); those of `factors` are 0."""
+    check_integer(seed, "seed", 0)
+    if at is not None and not isinstance(at, Mapping):
+        raise ValueError(f"at must be {{name of a factor: its value}}, got {shown(at)}")
+    names = tuple(data.factor_names)
+    sizes = dict(zip(names, data.factor_sizes, strict=True))
+    open_, at = [name for name in names if name not in factors], dict(at or {})
+    for name, value in at.items():
+        if name not in open_:
+            raise ValueError(f"at must name factors other than {factors[0]} and {factors[1]}, {open_}, got {name!r}")
+        check_integer(value, f"at: {name}", 0, sizes[name] - 1)
+        open_.remove(name)
+    if isinstance(average, str) and average != "all":
+        raise ValueError(f'average must be None, "all" or an integer, at least 1, got {average!r}')
+    base = np.array([at.get(name, 0 if name in factors else sizes[name] // 2) for name in names])
+    if average is None:
+        return base[None]
+    open_sizes = [sizes[name] for name in open_]
+    count = math.prod(open_sizes)
+    chosen = np.arange(count)
+    if average != "all" and check_integer(average, "average", 1) < count:
+        chosen = np.sort(np.random.default_rng(seed).choice(count, size=average, replace=False))
+    combinations = np.tile(base, (len(chosen), 1))
+    if open_:
+        combinations[:, [names.index(name) for name in open_]] = np.stack(np.unravel_index(chosen, open_sizes), axis=1)
+    return combinations
+
+
+def what_is_fixed(data, factors, at, average) -> str:
+    """In words, what the other factors are."""
+    at = dict(at or {})
+    others = [pair for pair in zip(data.factor_names, data.factor_sizes, strict=True) if pair[0] not in factors]
+    fixed = [f"{name} {at.get(name, size // 2)}" for name, size in others if average is None or name in at]
+    averaged = [name for name, _ in others if average is not None and name not in at]
+    return "; ".join(
+        words for words in (", ".join(fixed), f"averaged over {', '.join(averaged)}" if averaged else "") if words
+    )
 
 
 def position_heat_maps(
@@ -74,7 +194,7 @@ def position_heat_maps(
     factors = check_factors(data, factors)
     combinations = len(fixed_factors(data, factors, at, average, seed))
     check_images_of(data, model)
-    check_choice(style, "style", _RANGES)
+    check_choice(style, "style", RANGES)
     check_choice(order, "order", ("kl", "latent"))
     latents = None if latents is None else check_integer(latents, "latents", 1)
     check_path(path)
@@ -83,7 +203,7 @@ def position_heat_maps(
     chosen = ranked(kl, order)[:latents]
 
     columns, with_spread = min(_COLUMNS, len(chosen)), average is not None
-    kinds = [(mean, *colours_and_range(mean, style), "mean code")]
+    kinds = [(mean, *RANGES[style](mean), "mean code")]
     if with_spread:
         # On the scale of the mean codes, so that the two can be compared.
         most = max(1.0, float(spread.max()), float(np.abs(mean).max()))
@@ -126,11 +246,6 @@ def random_images(data, seed: int) -> np.ndarray:
     return data.images(np.random.default_rng(seed).choice(len(data), size=min(1000, len(data)), replace=False))
 
 
-def colours_and_range(values, style: str) -> tuple:
-    """Colour map, least and most for maps of mean codes."""
-    return _RANGES[style](np.asarray(values))
-
-
 def _diverging(values) -> tuple:
     # Codes are measured against N(0, 1): those of a model that has collapsed are pale.
     most = max(1.0, float(np.abs(values).max()))
@@ -142,7 +257,8 @@ def _poster(values) -> tuple:
     return (POSTER, least, most) if least < most else (POSTER, least - 0.5, most + 0.5)
 
 
-_RANGES = {"diverging": _diverging, "poster": _poster}
+# Colour map, least and most for maps of mean codes, by style.
+RANGES = {"diverging": _diverging, "poster": _poster}
 
 
 def _label(axes, right: str | None, down: str | None) -> None:

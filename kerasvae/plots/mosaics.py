@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 
 from kerasvae.plots.style import DPI, GREY, SMALL_SIZE, TEXT, TEXT_SIZE, TITLE_SIZE, WIDTH, new_figure, text_width
 
@@ -71,8 +73,8 @@ def draw_blocks(blocks, title: str, values: Sequence[str] = (), xlabel: str = ""
     Args:
         blocks: whose images have one shape and whose rows have one length.
         title: of the figure.
-        values: what stands under each column, as many as fit. Default: nothing.
-        xlabel: under them, once a line of blocks. Default: nothing.
+        values: what stands under each column, where it fits. Default: nothing.
+        xlabel: under them, once per line of blocks. Default: nothing.
 
     Returns:
         The figure and, for each block, the axes of its images; those of its heat maps follow in the figure.
@@ -234,9 +236,6 @@ def _that_fit(values, inches: float, size: float) -> list[int]:
 
 
 def _draw_maps(figure, block, box, layout) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
     maps, pitch = block.maps, (layout.image_height + layout.gap) * layout.pixel
     height, width = layout.image_height * layout.pixel, layout.map_width(block)
     norm = Normalize(maps.least, maps.most)
@@ -248,7 +247,7 @@ def _draw_maps(figure, block, box, layout) -> None:
         axes.spines[:].set(color=GREY, linewidth=0.5)
     size = SMALL_SIZE * layout.scale
     if block.header:
-        # Beside the header there is nothing else: room for the colours' meaning.
+        # Next to the header there is nothing else: room for the colours' meaning.
         bar = layout.pixels(0.08)
         axes = box.axes(figure, width - bar, 0, bar, block.header * pitch - layout.gap * layout.pixel)
         colour_bar = figure.colorbar(ScalarMappable(norm, maps.colours), cax=axes, ticklocation="left")

@@ -12,11 +12,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from kerasvae.checks import shown
 from kerasvae.plots.checks import array_of, check_path, check_runs
-from kerasvae.plots.style import COLOURS, TITLE_SIZE, bar, panels, written
+from kerasvae.plots.style import COLOURS, SMALL_SIZE, TEXT, TITLE_SIZE, panels, written
 
 
 def scores(runs, *, path=None) -> Figure:
-    """Scores of some runs side by side: a group of bars for each score, a bar for each run.
+    """Scores of some runs side by side: a group of bars for each score, one bar per run.
 
     Args:
         runs: {run name: {score name: number or `kerasvae.metrics.Score`}}; a score that a run lacks, or that is not
@@ -43,12 +43,15 @@ def scores(runs, *, path=None) -> Figure:
     figure, (axes,) = panels(1, width=max(4.5, 1.0 + group * len(names)), height=3.2, runs=runs)
     width = (1 - 0.3 / group) / len(runs)
     for run, (values, colour) in enumerate(zip(table, cycle(COLOURS), strict=False)):
-        for position, value in enumerate(values):
-            if math.isfinite(value):
-                place = position + (run - (len(runs) - 1) / 2) * width
-                bar(axes, place, value, 0.92 * width, colour, f"{value:.2f}")
+        held = np.flatnonzero(np.isfinite(values))
+        places = held + (run - (len(runs) - 1) / 2) * width
+        bars = axes.bar(places, values[held], 0.92 * width, color=colour)
+        axes.bar_label(bars, fmt="{:.2f}", padding=2, fontsize=SMALL_SIZE, color=TEXT)
     axes.set_xticks(range(len(names)), names, parse_math=False)
-    axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(min(0, finite.min()), max(1, finite.max()) * 1.04), ylabel="score")
+    least, most = min(0, finite.min()), max(1, finite.max())
+    # Room for the numbers below the bars of negative scores.
+    axes.set(ylim=(least - 0.06 * (most - least) * (least < 0), most * 1.04))
+    axes.set(xlim=(-0.5, len(names) - 0.5), ylabel="score")
     return written(figure, path)
 
 

@@ -1,4 +1,4 @@
-"""What all figures share: colours, sizes, panels with a legend of the runs, bars, and how a figure is written."""
+"""What all figures share: colours, sizes, panels, legends, and how a figure is written."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from matplotlib.textpath import TextPath
 
 from kerasvae import files
 
-# Okabe and Ito's colours, told apart with any colour vision; their yellow is left out, as it vanishes on white.
+# Okabe and Ito's colours, distinct with any colour vision; their yellow is left out, as it vanishes on white.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#8C6D31")
 GREY, TEXT, QUIET, GRID = "#999999", "#222222", "#555555", "#dddddd"
-# Red below 0 and blue above, told apart with any colour vision; white is 0.
+# Red below 0 and blue above, distinct with any colour vision; white is 0.
 DIVERGING = "RdBu"
 # From 0, white, up.
 SEQUENTIAL = "Purples"
@@ -34,18 +34,14 @@ def new_figure(width: float, height: float, layout="constrained") -> Figure:
 
 
 def panels(count: int, *, width: float, height: float, runs=()):
-    """A figure with `count` axes, at most three in a row of `height` inches, under a legend of the runs."""
+    """A figure with `count` axes, at most three side by side, each `height` inches high, under a legend of the runs."""
     columns = min(3, count)
     lines = math.ceil(count / columns)
     figure = new_figure(width, height * lines + 0.25 * math.ceil(len(runs) / 3))
     axes = [plain(figure.add_subplot(lines, columns, index + 1)) for index in range(count)]
     if runs:
         handles = [Patch(color=colour) for colour in islice(cycle(COLOURS), len(runs))]
-        options = {"loc": "outside upper center", "ncols": min(3, len(runs)), "frameon": False, "fontsize": TEXT_SIZE}
-        legend = figure.legend(handles, [" "] * len(runs), **options)
-        # Set afterwards: Matplotlib would leave out names with a leading underscore and typeset those with dollars.
-        for text, name in zip(legend.get_texts(), runs, strict=True):
-            text.set(text=str(name), parse_math=False, color=TEXT)
+        legend(figure, handles, runs, loc="outside upper center", ncols=min(3, len(runs)), fontsize=TEXT_SIZE)
     return figure, axes
 
 
@@ -58,11 +54,12 @@ def plain(axes):
     return axes
 
 
-def bar(axes, place, value, width, colour, text: str) -> None:
-    """A bar with a text on it."""
-    axes.bar(place, value, width, color=colour)
-    style = {"ha": "center", "va": "bottom", "fontsize": SMALL_SIZE, "color": TEXT}
-    axes.annotate(text, (place, max(value, 0)), (0, 2), textcoords="offset points", **style)
+def legend(owner, handles, names, **options):
+    """The legend of a figure or of axes without a frame, with names as they are."""
+    drawn = owner.legend(handles, [" "] * len(handles), frameon=False, **options)
+    # Set afterwards: Matplotlib would leave out names with a leading underscore and typeset those with dollars.
+    for text, name in zip(drawn.get_texts(), names, strict=True):
+        text.set(text=str(name), parse_math=False, color=TEXT)
 
 
 @functools.lru_cache(maxsize=1024)  # a label is laid out several times

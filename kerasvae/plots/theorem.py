@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.stats import rankdata
 
 from kerasvae.plots.checks import check_frame, check_path
 from kerasvae.plots.study_style import axis_titles, finite, heading, label, study_panels, values_of
-from kerasvae.plots.style import COLOURS, QUIET, SMALL_SIZE, TEXT, new_figure, plain, written
+from kerasvae.plots.style import COLOURS, QUIET, SMALL_SIZE, TEXT, legend, new_figure, plain, written
 
 MARKERS = "osD^vP*X"
 # Of the coordinate by which points are coloured.
@@ -25,7 +26,7 @@ def entangled_codes(frame, prior=None, a=None, *, title=None, caption=None, path
     Args:
         frame: `scatter` of `kerasvae.analysis.study.theorem_1`.
         prior: which of its priors. Default: the first.
-        a: which members of the family, a number or several, a panel each. Default: all of them.
+        a: which members of the family, a number or several, one panel each. Default: all of them.
         title, caption: above and below. Default: what is seen; n.
         path: PNG file to write. Default: none.
 
@@ -50,9 +51,7 @@ def entangled_codes(frame, prior=None, a=None, *, title=None, caption=None, path
         panels.append((f"after, a = {choice:g}", part["f_1"], part["f_2"], "f", part))
     for panel, (name, first, second, letter, part) in zip(axes, panels, strict=True):
         # By ranks: a few points far out would take half of the colours.
-        panel.scatter(
-            first, second, c=np.argsort(np.argsort(part["z_1"])), cmap=POINT_COLOURS, s=3, linewidths=0, rasterized=True
-        )
+        panel.scatter(first, second, c=rankdata(part["z_1"]), cmap=POINT_COLOURS, s=3, linewidths=0, rasterized=True)
         heading(panel, name)
         axis_titles(panel, f"{letter}₁", f"{letter}₂")
         panel.set_aspect("equal")
@@ -63,7 +62,7 @@ def entangled_codes(frame, prior=None, a=None, *, title=None, caption=None, path
 
 
 def scores_by_angle(frame, metrics=None, *, labels=None, title=None, caption=None, path=None) -> Figure:
-    """A line a score against the angle by which codes are turned, with its interval where it has one.
+    """One line per score against the angle by which codes are turned, with its interval where it has one.
 
     Args:
         frame: `scores` of `kerasvae.analysis.study.rotated_scores` or `rotated_model`.
@@ -149,14 +148,10 @@ def _one_of(frame, name, value):
 
 
 def _legend(figure, axes, names, below=False):
-    """Names of the lines of a panel, beside it, or below all panels."""
+    """Names of the lines of a panel, at its right, or below all panels."""
     lines = [line for line in axes.get_lines() if line.get_marker() != "None"]
-    style = {"frameon": False, "fontsize": SMALL_SIZE}
     place = {"loc": "outside lower right", "ncols": len(names)} if below else {"loc": "outside right upper"}
-    legend = figure.legend(lines, [" "] * len(lines), **place, **style)
-    # Set afterwards: Matplotlib would leave out names with a leading underscore and typeset those with dollars.
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set(text=str(name), parse_math=False, color=TEXT)
+    legend(figure, lines, names, fontsize=SMALL_SIZE, **place)
 
 
 def _texts(figure, title, default_title, caption, default_caption):
