@@ -160,7 +160,7 @@ class LatentKL(keras.callbacks.Callback):
     """The mean KL of every latent in the logs of every epoch, in nats, as `kl.z0`, `kl.z1` and so on.
 
     What `kerasvae.plots.kl_over_training` draws: which latents come to say something, when, and which collapse. The
-    mean is over images that stay the same, each encoded on its own, in float64; next to it is `active_latents`, the
+    mean is over images that stay the same, each encoded on its own, in float64. With it comes `active_latents`, the
     number of latents whose mean KL is above `threshold`.
 
     Put it before the callbacks that read it (HistoryFile, CSVLogger, TensorBoard): Keras calls them in order.

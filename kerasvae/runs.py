@@ -133,8 +133,8 @@ def load_settings(folder) -> dict:
         began = _run_of(path.with_name(name)).get("settings")
         if began is not None and (different := _differences(began, settings)):
             raise ValueError(
-                f"settings: {str(path)!r} was altered: it states {_told(different, second=True)}, and {name} began "
-                f"with {_told(different)}; put that back, or choose another folder"
+                f"settings: {str(path)!r} was altered: it states {_stated(different, second=True)}, and {name} began "
+                f"with {_stated(different)}; put that back, or choose another folder"
             )
     return settings
 
@@ -171,7 +171,7 @@ def check_settings(folder: Path, settings: dict, resume: bool) -> None:
     if SETTINGS in held:
         stated = load_settings(folder)
     else:
-        # Removed: the model or the checkpoint holds them, too.
+        # Removed: the model or the checkpoint states it as well.
         stated = next(filter(None, (_run_of(folder / name).get("settings") for name in held)), None)
     if stated is None:
         return
@@ -419,7 +419,7 @@ def _data_of(pipeline):
 
 
 def _run_of(path: Path) -> dict:
-    """What `save` wrote next to the model in a file; nothing where there is none, or it is damaged."""
+    """What `save` wrote with the model in a file; nothing where there is none, or it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             run = json.loads(archive.read(RUN))
@@ -440,7 +440,7 @@ def _differences(before: dict, now: dict, prefix: str = "") -> list[tuple]:
     return found
 
 
-def _told(different, second: bool = False) -> str:
+def _stated(different, second: bool = False) -> str:
     return ", ".join(f"{name} {shown(pair[second])}" for name, *pair in different[:8])
 
 

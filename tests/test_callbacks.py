@@ -280,7 +280,7 @@ def test_history_drops_what_the_checkpoint_has_not_reached(tmp_path):
     rows = read_history(path)
     assert [row["step"] for row in rows] == [4, 8, 12, 16]
     assert rows[:2] == before
-    # A new model starts from 0.
+    # A new model starts again.
     fit(make(), HistoryFile(path))
     assert [row["step"] for row in read_history(path)] == [4]
 

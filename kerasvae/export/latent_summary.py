@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from keras import ops
 from scipy.stats import spearmanr
 
-from kerasvae.math import kl_standard_normal
+from kerasvae.metrics.divergences import COLLAPSED, mean_divergences
 from kerasvae.metrics.mutual_information import discrete_mutual_information, discretize, entropy
 
 QUANTILES = (0.001, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999)
 # Codes outside these two are flagged when a bundle encodes.
 RANGE_QUANTILES = (0.001, 0.999)
-# Mean KL in nats above which a latent counts as active, as in `kerasvae.plots.kl_bars`.
-ACTIVE_ABOVE = 0.01
+# Mean KL in nats above which a latent counts as active.
+ACTIVE_ABOVE = COLLAPSED
 # A latent is called after a factor only when it holds at least this share of it beyond chance, ...
 NAMED_FROM_SHARE = 0.4
 # ... and no other factor reaches this part of it: a latent that mixes two factors has no name.
@@ -30,7 +29,7 @@ def latent_summary(mean, logvar, factors=None, factor_names=(), *, seed: int = 0
         mean, logvar: posteriors of the images, each (n, latents), n at least 1.
         factors: integers (n, F), or None (default) for images without factors.
         factor_names: names of the F factors, all different.
-        seed: of the shuffles that tell information from chance.
+        seed: of the shuffles by which chance is estimated.
 
     Returns:
         For each latent a dictionary:
@@ -49,7 +48,7 @@ def latent_summary(mean, logvar, factors=None, factor_names=(), *, seed: int = 0
     of what can be held of it beyond chance, (I - chance) / (H - chance), and no other factor reaches half of that.
     """
     mean = np.asarray(mean, "float64")
-    kl = ops.convert_to_numpy(kl_standard_normal(mean, np.asarray(logvar, "float64"))).mean(axis=0, dtype="float64")
+    kl = mean_divergences(mean, np.asarray(logvar, "float64"))
     quantiles = np.quantile(mean, QUANTILES, axis=0)
     active = kl > ACTIVE_ABOVE
     summary = [

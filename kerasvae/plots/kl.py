@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from kerasvae.checks import shown
+from kerasvae.metrics.divergences import COLLAPSED, mean_divergences
 from kerasvae.plots.checks import array_of, check_path, check_runs, first_images
 from kerasvae.plots.style import (
     COLOURS,
@@ -29,7 +30,7 @@ from kerasvae.plots.style import (
     written,
 )
 
-INACTIVE_BELOW = 0.01
+INACTIVE_BELOW = COLLAPSED
 """Mean KL in nats up to which a latent counts as inactive."""
 _COLUMN = re.compile(r"kl\.z(\d+)")
 # Of lines that share a colour; dashes are the capacity's.
@@ -71,17 +72,11 @@ def kl_bars(model_or_kl, images=None, *, path=None) -> Figure:
 
 def mean_kl(model, images) -> np.ndarray:
     """Mean over images of each latent's KL from the prior, in nats, (latents,)."""
-    from keras import ops
-
-    from kerasvae.math import kl_standard_normal
-
     if images is None:
         raise ValueError("images must be given for a model: what the mean KL is taken over, got None")
     first_images(images, 1)
-    mean, logvar = model.encode(images, return_logvar=True)
-    kl = kl_standard_normal(ops.convert_to_tensor(mean), ops.convert_to_tensor(logvar))
     # Rounding leaves a KL of 0 a little below.
-    return np.maximum(ops.convert_to_numpy(kl).mean(axis=0), 0.0)
+    return np.maximum(mean_divergences(*model.encode(images, return_logvar=True)), 0.0)
 
 
 def ranked(kl, order: str = "kl") -> np.ndarray:
