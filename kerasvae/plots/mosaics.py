@@ -80,7 +80,8 @@ def draw_blocks(blocks, title: str, values: Sequence[str] = (), xlabel: str = ""
         The figure and, for each block, the axes of its images; those of its heat maps follow in the figure.
     """
     lines = [blocks[start : start + 3] for start in range(0, len(blocks), 3)]
-    layout = _Layout(blocks, lines, bool(values))
+    # Inches: what stands under the values is wide.
+    layout = _Layout(blocks, lines, least=6.3 if values else 4.5)
     size = TEXT_SIZE * layout.scale
     names = [_wrapped(block.name, layout.name_width(block) / DPI, size, bold=True) for block in blocks]
     room = layout.width / DPI - 2 * _MARGIN * layout.scale
@@ -99,14 +100,13 @@ def draw_blocks(blocks, title: str, values: Sequence[str] = (), xlabel: str = ""
         top, edge = top + layout.pixels(above), layout.pixels(_MARGIN)
         for block in line:
             edge += layout.left(block)
-            box = _Box(edge, top, layout.width, height)
-            axes = _draw_images(figure, block, box, layout, values)
+            axes = _draw_images(figure, block, edge, top, layout, values)
             drawn.append(axes)
             style = {"fontsize": size, "color": TEXT, "parse_math": False, "weight": "bold"}
             axes.set_title(next(names), loc="left", pad=4 * layout.scale, **style)
             edge += layout.mosaic_width(block) + layout.right(block)
             if block.maps is not None:
-                _draw_maps(figure, block, _Box(edge, top, layout.width, height), layout)
+                _draw_maps(figure, block, edge, top, layout)
                 edge += layout.map_width(block)
             edge += layout.pixels(_BETWEEN)
         # Once for all blocks of a line: it is wider than some of them.
@@ -122,30 +122,19 @@ def draw_blocks(blocks, title: str, values: Sequence[str] = (), xlabel: str = ""
     return figure, drawn
 
 
-@dataclasses.dataclass
-class _Box:
-    """A place in a figure, in pixels from its left and its top."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    def axes(self, figure, left, top, width, height):
-        """Axes at this distance from the place, in pixels."""
-        bottom = self.height - self.top - top - height
-        place = ((self.left + left) / self.width, bottom / self.height, width / self.width, height / self.height)
-        return figure.add_axes(place)
+def _axes(figure, left: int, top: int, width: int, height: int):
+    """Axes at a place of a figure in pixels, from its left and its top."""
+    across, down = figure.get_size_inches() * DPI
+    return figure.add_axes((left / across, (down - top - height) / down, width / across, height / down))
 
 
 class _Layout:
     """Where everything is, in pixels of the file: the largest images, and then text, that fit the width."""
 
-    def __init__(self, blocks, lines, with_values: bool):
+    def __init__(self, blocks, lines, least: float):
         self.image_height, self.image_width = blocks[0].rows.shape[2:4]
         side = max(self.image_height, self.image_width)
         self.gap = max(1, round(side / 24))
-        self.with_values = with_values
         self.pixel, self.scale = max(1, round(160 / side)), 1.0
         # With blocks side by side, wider than it will be shown is better than images of half the size.
         most = (0.9 + 0.15 * len(lines[0])) * WIDTH * DPI
@@ -155,7 +144,6 @@ class _Layout:
             # Text that is larger by as much as the figure is too wide can still be read.
             images = max(sum(self.mosaic_width(b) + self.map_width(b) for b in line) for line in lines)
             self.scale = min(2.0, images / WIDTH / DPI / max(0.1, 1 - (found - images) / WIDTH / DPI))
-        least = 6.3 if with_values else 4.5
         self.width = max(max(map(self._line_width, lines)), self.pixels(least))
 
     def _line_width(self, line) -> int:
@@ -199,14 +187,14 @@ def _wrapped(text: str, inches: float, size: float, bold: bool = False) -> str:
     return next((line for line in lines if text_width(line, size) <= inches), textwrap.fill(text, 5))
 
 
-def _draw_images(figure, block, box, layout, values):
+def _draw_images(figure, block, left, top, layout, values):
     rows, gap = block.rows, layout.gap
     count, columns, height, width = rows.shape[:4]
     mosaic = np.pad(rows, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=1.0)
     mosaic = mosaic.swapaxes(1, 2).reshape(count * (height + gap), columns * (width + gap), 3)
     mosaic = np.insert(mosaic, [block.header * (height + gap) - gap] * layout.apart(block), 1.0, axis=0)
     tops = np.arange(count) * (height + gap) + layout.apart(block) * (np.arange(count) >= max(block.header, 1))
-    axes = box.axes(figure, 0, 0, layout.mosaic_width(block), layout.mosaic_height(block))
+    axes = _axes(figure, left, top, layout.mosaic_width(block), layout.mosaic_height(block))
     axes.imshow(mosaic, interpolation="nearest", aspect="auto")
     axes.set_yticks(tops + (height - 1) / 2, block.labels)
     axes.tick_params(length=0, labelsize=TEXT_SIZE * layout.scale, labelcolor=TEXT)
@@ -215,10 +203,10 @@ def _draw_images(figure, block, box, layout, values):
         label.set_color(GREY if grey else TEXT)
     size = TEXT_SIZE * layout.scale
     style = {"va": "center_baseline", "fontsize": size, "transform": axes.get_yaxis_transform()}
-    for top, remark, grey in zip(tops, block.remarks or [""] * count, quiet, strict=True):
+    for row, remark, grey in zip(tops, block.remarks or [""] * count, quiet, strict=True):
         if remark:
             shift = layout.pixels(0.04) / layout.mosaic_width(block)
-            axes.text(1 + shift, top + (height - 1) / 2, remark, color=GREY if grey else TEXT, **style)
+            axes.text(1 + shift, row + (height - 1) / 2, remark, color=GREY if grey else TEXT, **style)
     chosen = _that_fit(values, (width + gap) * layout.pixel / DPI, size)
     places = np.array(chosen, int) * (width + gap) + (width - 1) / 2
     axes.set_xticks(places, [values[column] for column in chosen])
@@ -235,13 +223,13 @@ def _that_fit(values, inches: float, size: float) -> list[int]:
     return list(range(0, len(values), step))
 
 
-def _draw_maps(figure, block, box, layout) -> None:
+def _draw_maps(figure, block, left, top, layout) -> None:
     maps, pitch = block.maps, (layout.image_height + layout.gap) * layout.pixel
     height, width = layout.image_height * layout.pixel, layout.map_width(block)
     norm = Normalize(maps.least, maps.most)
     for row, values in enumerate(maps.values):
-        top = (block.header + row) * pitch + layout.apart(block) * layout.pixel
-        axes = box.axes(figure, 0, top, width, height)
+        below = (block.header + row) * pitch + layout.apart(block) * layout.pixel
+        axes = _axes(figure, left, top + below, width, height)
         axes.imshow(values, cmap=maps.colours, norm=norm, interpolation="nearest", aspect="auto")
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(color=GREY, linewidth=0.5)
@@ -249,7 +237,7 @@ def _draw_maps(figure, block, box, layout) -> None:
     if block.header:
         # Next to the header there is nothing else: room for the colours' meaning.
         bar = layout.pixels(0.08)
-        axes = box.axes(figure, width - bar, 0, bar, block.header * pitch - layout.gap * layout.pixel)
+        axes = _axes(figure, left + width - bar, top, bar, block.header * pitch - layout.gap * layout.pixel)
         colour_bar = figure.colorbar(ScalarMappable(norm, maps.colours), cax=axes, ticklocation="left")
         ends = [maps.least, maps.most] if maps.least < maps.most else [maps.most]
         ticks = sorted({*ends, *([0.0] if maps.least < 0 < maps.most and maps.least == -maps.most else [])})

@@ -53,13 +53,12 @@ def test_figures_are_written_whole(model, raw, data, draw, tmp_path):
         draw(model, raw(), data, tmp_path / "file" / "figure.png")
 
 
-@pytest.mark.parametrize("shape", [(64, 64, 3), (8, 12, 1), (96, 64, 2)])
-def test_images_of_other_shapes(make, raw, shape, tmp_path):
+@pytest.mark.parametrize(("shape", "names"), [((64, 64, 3), "ab"), ((8, 12, 1), "ab"), ((96, 64, 2), "a")])
+def test_images_of_other_shapes(make, raw, shape, names):
     model = make(shape, latents=2)
-    for models in (model, {"a": model, "b": model}):
-        figure = plots.latent_traversals(models, raw(3, shape), path=tmp_path / "figure.png")
-        drawn = figure.get_tightbbox(figure.canvas.get_renderer())
-        assert drawn.x1 <= figure.get_figwidth() and drawn.y1 <= figure.get_figheight()
+    figure = plots.latent_traversals(dict.fromkeys(names, model), raw(3, shape))
+    drawn = figure.get_tightbbox(figure.canvas.get_renderer())
+    assert drawn.x0 >= 0 and drawn.x1 <= figure.get_figwidth() and drawn.y1 <= figure.get_figheight()
 
 
 def test_a_failure_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
