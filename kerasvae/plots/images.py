@@ -101,8 +101,8 @@ def latent_traversals(
     part = ""
     if any(drawn < latents for drawn, latents in counts):
         part = f", {min(counts)[0]} of {min(counts)[1]}" if len(counts) == 1 else f", at most {rows} per model"
-    order = ", largest KL first" if order == "kl" else ""
-    title = f"Latent traversals{' from the prior' if from_prior else ''}{part}{order} (KL in nats)"
+    origin, sorting = " from the prior" if from_prior else "", ", largest KL first" if order == "kl" else ""
+    title = f"Latent traversals{origin}{part}{sorting} (KL in nats)"
     others = "the others 0" if from_prior else "the others fixed"
     figure, _ = draw_blocks(blocks, title, _value_labels(values), f"value of the row's latent, {others}")
     return written(figure, path)

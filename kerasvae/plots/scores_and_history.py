@@ -49,9 +49,10 @@ def scores(runs, *, path=None) -> Figure:
         axes.bar_label(bars, fmt="{:.2f}", padding=2, fontsize=SMALL_SIZE, color=TEXT)
     axes.set_xticks(range(len(names)), names, parse_math=False)
     least, most = min(0, finite.min()), max(1, finite.max())
-    # Room for the numbers below the bars of negative scores.
-    axes.set(ylim=(least - 0.06 * (most - least) * (least < 0), most * 1.04))
-    axes.set(xlim=(-0.5, len(names) - 0.5), ylabel="score")
+    if least < 0:
+        # Room for the numbers below the bars of negative scores.
+        least -= 0.06 * (most - least)
+    axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(least, most * 1.04), ylabel="score")
     return written(figure, path)
 
 

@@ -22,6 +22,16 @@ def test_scores_are_grouped_with_their_values(texts):
     assert centres[0] < 0 < centres[2] and round(centres[1]) == 1
 
 
+@pytest.mark.parametrize("lowest", [-0.05, -1.0, -30.0])
+def test_numbers_of_negative_scores_lie_between_their_bars_and_the_axis(lowest):
+    figure = plots.scores({"a": {"mig": 0.5, "linearity": lowest}})
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    number, bar = axes.texts[1].get_window_extent(), axes.patches[1].get_window_extent()
+    assert axes.texts[1].get_text() == f"{lowest:.2f}"
+    assert axes.get_window_extent().y0 <= number.y0 and number.y1 <= bar.y0
+
+
 def test_colours_are_those_of_the_order_in_every_figure():
     names = ["c", "a", "b"]
     bars = plots.scores({name: {"mig": 0.5} for name in names}).axes[0].patches
