@@ -68,8 +68,7 @@ def codes_over_factors(
         (32, 32, 10)
     """
     check_model(model)
-    factors = check_factors(data, factors)
-    combinations = fixed_factors(data, factors, at, average, seed)
+    factors, combinations, _ = factor_grid(data, factors, at, average, seed)
     check_images_of(data, model)
     if progress is not None and not isinstance(progress, bool):
         raise ValueError(f"progress must be True, False or None, got {shown(progress)}")
@@ -95,62 +94,55 @@ def codes_over_factors(
     return tuple(values.reshape(down, right, -1).astype("float32") for values in (first + mean, spread))
 
 
-def check_factors(data, factors) -> tuple[str, str]:
-    """Names of two factors of a complete grid, x and y unless given; ValueError otherwise."""
+def factor_grid(data, factors, at, average, seed) -> tuple[tuple[str, str], np.ndarray, str]:
+    """Check the arguments of `codes_over_factors`, and find what they stand for.
+
+    Returns:
+        The names of the two factors; combinations of the values of all factors, integer (combinations, factors), where
+        those of the two are 0; and in words what the other factors are.
+
+    Raises:
+        ValueError: as `codes_over_factors`.
+    """
     check_data(data, "a map of codes over two factors")
-    names = tuple(data.factor_names)
-    sizes = dict(zip(names, data.factor_sizes, strict=True))
+    sizes = dict(zip(data.factor_names, data.factor_sizes, strict=True))
     if factors is None:
-        factors = next((pair for pair in _PAIRS if set(pair) <= set(names)), None)
+        factors = next((pair for pair in _PAIRS if set(pair) <= set(sizes)), None)
         if factors is None:
-            raise ValueError(f"factors must name two of {', '.join(names)}: {type(data).__name__} has no x and y")
+            raise ValueError(f"factors must name two of {', '.join(sizes)}: {type(data).__name__} has no x and y")
     given, factors = factors, tuple(factors) if isinstance(factors, list | tuple) else (factors,)
-    if len(factors) != 2 or factors[0] == factors[1] or not all(factor in names for factor in factors):
-        raise ValueError(f"factors must name two of {', '.join(names)}, got {shown(given)}")
+    if len(factors) != 2 or factors[0] == factors[1] or not all(factor in list(sizes) for factor in factors):
+        raise ValueError(f"factors must name two of {', '.join(sizes)}, got {shown(given)}")
     for name in factors:
         if sizes[name] < 2:
             raise ValueError(f"factors must have two values or more, {name} has {sizes[name]}")
-    return factors
-
-
-def fixed_factors(data, factors, at, average, seed) -> np.ndarray:
-    """Combinations of the values of all factors, integer (combinations, factors); those of `factors` are 0."""
     check_integer(seed, "seed", 0)
     if at is not None and not isinstance(at, Mapping):
         raise ValueError(f"at must be {{name of a factor: its value}}, got {shown(at)}")
-    names = tuple(data.factor_names)
-    sizes = dict(zip(names, data.factor_sizes, strict=True))
-    open_, at = [name for name in names if name not in factors], dict(at or {})
+    others, at = [name for name in sizes if name not in factors], dict(at or {})
     for name, value in at.items():
-        if name not in open_:
-            raise ValueError(f"at must name factors other than {factors[0]} and {factors[1]}, {open_}, got {name!r}")
+        if name not in others:
+            raise ValueError(f"at must name factors other than {factors[0]} and {factors[1]}, {others}, got {name!r}")
         check_integer(value, f"at: {name}", 0, sizes[name] - 1)
-        open_.remove(name)
-    if isinstance(average, str) and average != "all":
+    if not isinstance(average, str | None):
+        check_integer(average, "average", 1)
+    elif average not in (None, "all"):
         raise ValueError(f'average must be None, "all" or an integer, at least 1, got {average!r}')
-    base = np.array([at.get(name, 0 if name in factors else sizes[name] // 2) for name in names])
-    if average is None:
-        return base[None]
-    open_sizes = [sizes[name] for name in open_]
-    count = math.prod(open_sizes)
-    chosen = np.arange(count)
-    if average != "all" and check_integer(average, "average", 1) < count:
-        chosen = np.sort(np.random.default_rng(seed).choice(count, size=average, replace=False))
-    combinations = np.tile(base, (len(chosen), 1))
-    if open_:
-        combinations[:, [names.index(name) for name in open_]] = np.stack(np.unravel_index(chosen, open_sizes), axis=1)
-    return combinations
 
-
-def what_is_fixed(data, factors, at, average) -> str:
-    """In words, what the other factors are."""
-    at = dict(at or {})
-    others = [pair for pair in zip(data.factor_names, data.factor_sizes, strict=True) if pair[0] not in factors]
-    fixed = [f"{name} {at.get(name, size // 2)}" for name, size in others if average is None or name in at]
-    averaged = [name for name, _ in others if average is not None and name not in at]
-    return "; ".join(
-        words for words in (", ".join(fixed), f"averaged over {', '.join(averaged)}" if averaged else "") if words
-    )
+    values = {name: 0 if name in factors else at.get(name, size // 2) for name, size in sizes.items()}
+    combinations = np.array([list(values.values())])
+    averaged = [] if average is None else [name for name in others if name not in at]
+    if averaged:
+        open_sizes = [sizes[name] for name in averaged]
+        chosen = np.arange(math.prod(open_sizes))
+        if average != "all" and average < len(chosen):
+            chosen = np.sort(np.random.default_rng(seed).choice(len(chosen), size=average, replace=False))
+        combinations = combinations.repeat(len(chosen), axis=0)
+        for name, column in zip(averaged, np.unravel_index(chosen, open_sizes), strict=True):
+            combinations[:, list(sizes).index(name)] = column
+    fixed = ", ".join(f"{name} {values[name]}" for name in others if name not in averaged)
+    words = [fixed, f"averaged over {', '.join(averaged)}" if averaged else ""]
+    return factors, combinations, "; ".join(filter(None, words))
 
 
 def position_heat_maps(
@@ -191,8 +183,7 @@ def position_heat_maps(
     the average.
     """
     check_model(model)
-    factors = check_factors(data, factors)
-    combinations = len(fixed_factors(data, factors, at, average, seed))
+    factors, combinations, fixed = factor_grid(data, factors, at, average, seed)
     check_images_of(data, model)
     check_choice(style, "style", RANGES)
     check_choice(order, "order", ("kl", "latent"))
@@ -207,11 +198,11 @@ def position_heat_maps(
     if with_spread:
         # On the scale of the mean codes, so that the two can be compared.
         most = max(1.0, float(spread.max()), float(np.abs(mean).max()))
-        kinds.append((spread, SEQUENTIAL, 0.0, most, f"standard deviation over {combinations} combinations"))
+        kinds.append((spread, SEQUENTIAL, 0.0, most, f"standard deviation over {len(combinations)} combinations"))
     lines = math.ceil(len(chosen) / columns)
     width = 0.5 + 1.55 * columns + 0.75 * len(kinds)
     title = f"Mean code over {factors[0]} and {factors[1]}"
-    if fixed := what_is_fixed(data, factors, at, average):
+    if fixed:
         title = f"{title} ({fixed})"
     title = textwrap.fill(title, int(11.5 * max(width, 4.2)))
     height = (1.72 * len(kinds) + 0.1) * lines + 0.65 + 0.2 * title.count("\n")

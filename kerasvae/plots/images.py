@@ -8,14 +8,7 @@ from scipy.stats import norm
 
 from kerasvae.checks import check_choice, check_flag, check_integer, check_number
 from kerasvae.plots.checks import check_images_of, check_model, check_models, check_path, first_images
-from kerasvae.plots.heat_maps import (
-    RANGES,
-    check_factors,
-    codes_over_factors,
-    fixed_factors,
-    random_images,
-    what_is_fixed,
-)
+from kerasvae.plots.heat_maps import RANGES, codes_over_factors, factor_grid, random_images
 from kerasvae.plots.kl import INACTIVE_BELOW, mean_kl, ranked
 from kerasvae.plots.mosaics import Block, Maps, displayable, draw_blocks
 from kerasvae.plots.style import written
@@ -146,8 +139,7 @@ def overview(
     Source: poster "Understanding disentangling in VAE", Fig. 2 (with `style="poster"`).
     """
     models = check_models(models)
-    factors = check_factors(data, factors)
-    fixed_factors(data, factors, at, average, seed)
+    factors, _, fixed = factor_grid(data, factors, at, average, seed)
     check_images_of(data, *models.values())
     values = _values(columns, extent, spacing, len(models))
     rows = 10 if rows is None else check_integer(rows, "rows", 1)
@@ -165,7 +157,6 @@ def overview(
         mean, _ = codes_over_factors(model, data, factors, at=at, average=average, seed=seed)
         block.maps = Maps(np.moveaxis(mean[..., chosen], -1, 0), *RANGES[style](mean))
         blocks.append(block)
-    fixed = what_is_fixed(data, factors, at, average)
     below = "value of the row's latent, the others fixed\n"
     below += f"maps: mean code over {factors[0]} (right) and {factors[1]} (down){f'; {fixed}' if fixed else ''}"
     title = "Originals, reconstructions, and latents by their KL in nats"

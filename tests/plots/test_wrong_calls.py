@@ -74,6 +74,12 @@ DATA = [
     ),
     row("factors-a-number", lambda: plots.overview(model(), data(), factors=5), "factors must name two of x, y", "5"),
     row("factors-one-word", lambda: plots.codes_over_factors(model(), data(), "xy"), "factors must name two", "'xy'"),
+    row(
+        "factors-lists",
+        lambda: plots.codes_over_factors(model(), data(), (["x"], ["y"])),
+        "factors must name two",
+        "['x']",
+    ),
     row("factors-alike", lambda: plots.codes_over_factors(model(), data(), ("x", "x")), "factors must name two", "'x'"),
     row("at-a-name", lambda: plots.position_heat_maps(model(), data(), at="scale"), "at must be {name", "'scale'"),
     row("at-too-large", lambda: plots.overview(model(), data(), at={"scale": 2}), "at: scale", "0..1", "got 2"),
