@@ -17,6 +17,7 @@ from kerasvae.export.formats import (
     check_can_run,
     check_can_write,
     check_format,
+    default_format,
     first_line,
     largest_difference,
     versions,
@@ -31,7 +32,7 @@ LARGEST_TOLERANCE = 0.01
 def encoder(
     model,
     path,
-    format: str = "tf_saved_model",
+    format: str | None = None,
     *,
     input_dtype: str = "uint8",
     images=None,
@@ -52,7 +53,8 @@ def encoder(
             ending in .onnx for "onnx", .tflite for "litert" and .pt2 for "torch".
         format: Keras's names: "tf_saved_model", "onnx" or "litert" (TensorFlow Lite's), which TensorFlow writes; JAX
             writes "tf_saved_model" alone, and Torch "torch" alone (an ExportedProgram). For another, save the model as
-            `.keras`, load it under that backend and export there.
+            `.keras`, load it under that backend and export there. Default None: by the ending of the path; for a path
+            without one, "tf_saved_model", or on Torch "torch", for which .pt2 is added.
         input_dtype: "uint8", or "float32" for clients whose pixels 0..255 are floats.
         images: uint8 test images (n, height, width, channels) for the check; default, 4 images of random pixels.
         tolerance: largest difference allowed between artefact and model, relative to 1 + the largest output; above 0
@@ -60,7 +62,7 @@ def encoder(
         overwrite: whether an earlier artefact at `path` is replaced. A folder that holds anything else never is.
 
     Returns:
-        The path.
+        The path of the artefact.
 
     Raises:
         ValueError: for another format, model or path suffix, a backend that cannot write the format, or images that do
@@ -74,13 +76,16 @@ def encoder(
     Example:
 
     ```python
-    kv.export.encoder(model, "encoder.onnx", format="onnx")
+    kv.export.encoder(model, "encoder.onnx")
     import onnxruntime
     mean, = onnxruntime.InferenceSession("encoder.onnx").run(["mean"], {"image": images})
     ```
     """
     check_model(model)
     path = checked_path(path)
+    if format is None:
+        format = _format_of(path) or default_format()
+        path = path if path.suffix == SUFFIXES[format] else path.with_name(path.name + SUFFIXES[format])
     check_format("format", format)
     _check_suffix(path, format)
     check_choice(input_dtype, "input_dtype", ("uint8", "float32"))
@@ -134,7 +139,7 @@ def run(path, images, format: str | None = None) -> dict[str, np.ndarray]:
     """
     path = checked_path(path)
     if format is None:
-        format = next((name for name, suffix in SUFFIXES.items() if suffix and suffix == path.suffix), "tf_saved_model")
+        format = _format_of(path) or "tf_saved_model"
     check_format("format", format)
     if not path.exists():
         raise FileNotFoundError(f"path: there is nothing at {str(path)!r}")
@@ -222,6 +227,11 @@ def checked_path(path) -> Path:
 def _description_file(path: Path) -> Path:
     """The file that says what an artefact is."""
     return path.with_name(path.name + ".json")
+
+
+def _format_of(path: Path) -> str | None:
+    """The format whose files end like the path; None for another ending, and for none."""
+    return next((format for format, suffix in SUFFIXES.items() if suffix and suffix == path.suffix), None)
 
 
 def _check_suffix(path: Path, format: str) -> None:

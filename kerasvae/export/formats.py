@@ -70,6 +70,11 @@ def check_can_run(argument: str, format: str) -> None:
     require(f"{argument} {format!r}", [package for package in _PACKAGES[format] if package not in _ONLY_TO_WRITE])
 
 
+def default_format() -> str:
+    """The first of those that this backend writes."""
+    return _WRITTEN_FROM[keras.config.backend()][0]
+
+
 def formats_of_backend() -> tuple[str, ...]:
     """The formats that this backend writes with what is installed."""
     found = []

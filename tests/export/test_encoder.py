@@ -49,6 +49,16 @@ def exported(request, model, tmp_path_factory):
     return model, path, request.param
 
 
+@needs_a_format
+def test_the_format_is_that_of_the_path_or_of_the_backend(model, tmp_path):
+    path = kv.export.encoder(model, tmp_path / "encoder")
+    assert path == tmp_path / ("encoder.pt2" if BACKEND == "torch" else "encoder")
+    named = kv.export.encoder(model, tmp_path / NAMES[FORMAT].replace("encoder", "named"))
+    for each, format in ((path, {"torch": "torch"}.get(BACKEND, "tf_saved_model")), (named, FORMAT)):
+        assert json.loads((tmp_path / f"{each.name}.json").read_text())["format"] == format
+        np.testing.assert_allclose(kv.export.run(each, IMAGES)["mean"], model.encode(IMAGES), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("count", [1, 7])
 def test_reproduces_the_model(exported, count):
     model, path, format = exported

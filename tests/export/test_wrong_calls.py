@@ -100,7 +100,6 @@ def command(name, words, *given, error=ValueError):
     encoder("an unknown format", ("format " + ONE_OF, "'tflite'"), format="tflite"),
     encoder("the older name of a format", ("format " + ONE_OF, "'saved_model'"), format="saved_model"),
     encoder("a list of formats", ("format " + ONE_OF, "['onnx']"), format=["onnx"]),
-    encoder("no format", ("format " + ONE_OF, "None"), format=None),
     encoder("ONNX without its ending", ("path must end in .onnx", "e.h5"), path="e.h5", format="onnx"),
     encoder("LiteRT without its ending", ("path must end in .tflite", "e.litert"), path="e.litert", format="litert"),
     encoder("Torch without its ending", ("path must end in .pt2", "e.pt"), path="e.pt", format="torch"),
