@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -25,8 +26,8 @@ SMALLER = {
 }
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+def blocks(language, path=README):
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def small_evaluate(encode, data, scores, **arguments):
@@ -64,6 +65,18 @@ def test_python_snippets(tmp_path, monkeypatch):
     exec(compile(text, str(README), "exec"), namespace)
     assert int(namespace["model"].step.numpy()) == 3
     assert (tmp_path / "vae.keras").is_file() and (tmp_path / "traversals-002.png").is_file()
+
+
+def test_what_contributors_are_shown():
+    """The examples of CONTRIBUTING.md make one program; the bans show the bad next to the good and are read alone."""
+    examples = [block for block in blocks("python", README.with_name("CONTRIBUTING.md")) if "# bad" not in block]
+    namespace = {}
+    exec(compile("\n".join(examples), "CONTRIBUTING.md", "exec"), namespace)
+    data, model = namespace["Bars"](), namespace["model"]
+    assert data.images([17]).sum() == 255 * 8 * (2 + 2)
+    model.compile(run_eagerly=True)
+    model.fit(kv.datasets.images(data, 4, steps=1), verbose=0)
+    assert np.isfinite(model.encode(data.images([17]))).all()
 
 
 def small_evaluate_of_callbacks(encode, data, scores, *, seed, train, test, progress):

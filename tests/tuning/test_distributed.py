@@ -11,6 +11,8 @@ from study_processes import ROWS, STEPS, ends, is_alive
 
 from kerasvae import tuning
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_killed_worker_and_a_killed_chief_cost_nothing(study):
     (study.folder / "nap").write_text("0.2")

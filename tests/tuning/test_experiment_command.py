@@ -9,6 +9,7 @@ from kerasvae import cli, tuning
 from kerasvae.tuning.study import only_process
 
 
+@pytest.mark.slow
 def test_chief_and_workers_from_the_command_line(study):
     """A worker comes before the chief, which is killed and started again; another worker wants rows of its own."""
 

@@ -132,6 +132,7 @@ def interrupted(tmp_path_factory, small_networks):
     return folder
 
 
+@pytest.mark.slow
 def test_a_row_that_lost_its_history_begins_anew(whole, interrupted, tmp_path):
     folder = shutil.copytree(interrupted, tmp_path / "row")
     header = (folder / "history.csv").read_text().splitlines()[0]

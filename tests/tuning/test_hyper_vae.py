@@ -46,8 +46,8 @@ def search(tuner, hyper, folder, **options):
     ("tuner", "options", "trials"),
     [
         (kt.GridSearch, {}, 4),
-        (kt.RandomSearch, {"max_trials": 2}, 2),
-        (kt.BayesianOptimization, {"max_trials": 3, "num_initial_points": 2}, 3),
+        pytest.param(kt.RandomSearch, {"max_trials": 2}, 2, marks=pytest.mark.slow),
+        pytest.param(kt.BayesianOptimization, {"max_trials": 3, "num_initial_points": 2}, 3, marks=pytest.mark.slow),
     ],
 )
 def test_the_best_model_has_the_best_score(tuner, options, trials, tmp_path):

@@ -4,11 +4,13 @@ import csv
 import signal
 from pathlib import Path
 
+import pytest
 from study_processes import ends
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "tune.py"
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_a_row_and_started_again(study, tmp_path):
     folder = tmp_path / "tune"
     arguments = ["--folder", folder, "--steps", "60", "--betas", "0.01", "--latents", "2", "3", "--seeds", "1"]

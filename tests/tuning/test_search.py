@@ -320,6 +320,7 @@ def test_dying_at_any_write_loses_and_repeats_nothing(tmp_path, monkeypatch, hal
     assert deaths > 15
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_of_a_row_loses_and_repeats_nothing(study):
     def log():
         return [" ".join(line[:2]) for line in study.log()]

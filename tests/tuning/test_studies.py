@@ -263,6 +263,7 @@ def test_what_a_run_leaves_and_how_its_numbers_hang_together(tmp_path):
     assert RUN(row, tmp_path) == found
 
 
+@pytest.mark.slow
 def test_reconstruction_of_means_and_fewer_files(tmp_path):
     row = quick_row(reconstruction_from="mean")
     found = StudyRun(steps_per_execution=1, on_device=False, keep_models=False)(row, tmp_path)

@@ -60,6 +60,7 @@ def test_a_study_over_losses_and_objectives(tmp_path, eager):
         assert isinstance(model.reconstruction, kv.losses.BoxBlurMSE) == (row["loss"] == "blur")
 
 
+@pytest.mark.slow
 def test_a_killed_row_ends_as_one_that_was_not(tmp_path, monkeypatch, eager):
     row = {"beta": 0.01, "latents": 2, "seed": 3}
     run = tuning.train_and_score(DATA, checkpoint_every=2, **SMALL)
