@@ -10,12 +10,26 @@ from contract_objectives import OBJECTIVES, VARIANTS
 
 import kerasvae as kv
 
-every_objective = pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
+# One optimizer, pairs, statistics of a batch, two optimizers: the others are left to `make test-slow`.
+KINDS = [OBJECTIVES[1], OBJECTIVES[2], OBJECTIVES[5], OBJECTIVES[-1]]
+
+
+def marks(objective, mode=""):
+    return [] if objective in KINDS and "xla" not in mode else [pytest.mark.slow]
+
+
+def every(objectives):
+    objectives = [pytest.param(each, id=str(each), marks=marks(each)) for each in objectives]
+    return pytest.mark.parametrize("objective", objectives)
+
+
+every_objective = every(OBJECTIVES)
+each_at_once = pytest.mark.parametrize("objective", OBJECTIVES, ids=str)  # what is quick
 # For what another argument of the same class does not change.
-every_class = pytest.mark.parametrize("objective", {each.cls: each for each in reversed(OBJECTIVES)}.values(), ids=str)
+every_class = every({each.cls: each for each in [*OBJECTIVES, *KINDS]}.values())
 
 
-@every_objective
+@each_at_once
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_step_is_the_gradient_of_the_formula(objective, reduction):
     contract.check_step_is_the_gradient_of_the_formula(objective, reduction)
@@ -26,7 +40,7 @@ def test_step_of_a_variant_is_the_gradient_of_the_formula(objective):
     contract.check_step_is_the_gradient_of_the_formula(objective, "sum")
 
 
-@every_objective
+@each_at_once
 def test_config_round_trip(objective):
     contract.check_config_round_trip(objective)
 
@@ -36,9 +50,6 @@ def test_saved_model_goes_on(objective, tmp_path):
     contract.check_saved_model_goes_on(objective, tmp_path)
 
 
-# One optimizer, pairs, statistics of a batch, two optimizers.
-KINDS = [OBJECTIVES[1], OBJECTIVES[2], OBJECTIVES[5], OBJECTIVES[-1]]
-every_kind = pytest.mark.parametrize("objective", KINDS, ids=str)
 COMBINED = dict(
     zip(map(str, KINDS), ["fused-xla", "float16-fused-xla", "float16-eager", "float16-fused-xla"], strict=True)
 )
@@ -47,7 +58,7 @@ COMBINED = dict(
 @pytest.mark.parametrize(
     ("objective", "mode"),
     [
-        pytest.param(objective, mode, id=f"{objective}-{mode}", marks=[pytest.mark.slow] * ("xla" in mode))
+        pytest.param(objective, mode, id=f"{objective}-{mode}", marks=marks(objective, mode))
         for objective in OBJECTIVES
         for mode in [*contract.MODES, *([COMBINED[str(objective)]] if str(objective) in COMBINED else [])]
     ],
@@ -61,7 +72,7 @@ def test_mode(objective, mode):
         contract.check_mode(objective, mode)
 
 
-@every_kind
+@pytest.mark.parametrize("objective", KINDS, ids=str)
 def test_overflow(objective):
     contract.check_overflow(objective)
 
@@ -103,7 +114,7 @@ def test_export(objective, tmp_path):
 
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="compiling the study's shapes takes JAX too long")
-@every_kind
+@pytest.mark.parametrize("objective", KINDS, ids=str)
 def test_tuner(objective, tmp_path, monkeypatch):
     # Tracing would cost more than the steps do, and so would a discriminator of six layers of 1000.
     monkeypatch.setattr(kv.VAE, "compile", functools.partialmethod(kv.VAE.compile, run_eagerly=True))
@@ -112,6 +123,6 @@ def test_tuner(objective, tmp_path, monkeypatch):
     contract.check_tuner(objective, tmp_path)
 
 
-@every_objective
+@each_at_once
 def test_bad_input(objective):
     contract.check_bad_input(objective)

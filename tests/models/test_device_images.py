@@ -51,6 +51,7 @@ def test_device_images_are_the_images(data):
     np.testing.assert_array_equal(images, data.images(indices))
 
 
+@pytest.mark.slow
 def test_sprites_on_the_device(tmp_path):
     file = tmp_path / "background.png"
     rng = np.random.default_rng(0)
@@ -98,6 +99,7 @@ def test_draws_reach_the_device():
             np.testing.assert_array_equal(keras.ops.convert_to_numpy(found[key]), images[key])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls, pipeline", [(kv.BetaVAE, kv.datasets.images), (kv.AdaGVAE, kv.datasets.pairs)])
 def test_training_is_the_same(cls, pipeline):
     fused = 1 if keras.config.backend() == "torch" else 3

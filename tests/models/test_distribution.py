@@ -114,6 +114,7 @@ def result(tmp_path_factory):
     return json.loads(process.stdout.split("RESULT", 1)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["BetaVAE", "AdaGVAE"])
 def test_two_replicas_train_what_one_does(result, objective):
     one, two = result[objective]

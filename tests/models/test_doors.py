@@ -227,6 +227,7 @@ def test_the_exported_model_is_the_model(tmp_path):
         assert_close(next(iter(served.values())).numpy(), model.reconstruct(images))
 
 
+@pytest.mark.slow
 def test_seeds_repeat_a_run_on_arrays_and_resume_its_order(tmp_path):
     def run(epochs, model=None):
         model = make() if model is None else model

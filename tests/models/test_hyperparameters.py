@@ -75,6 +75,7 @@ def test_a_refused_value_leaves_the_old_one():
     assert model.beta == 2.0
 
 
+@pytest.mark.slow
 def test_a_schedule_of_keras_follows_the_step(tmp_path):
     decay = keras.optimizers.schedules.PolynomialDecay(1.0, decay_steps=4, end_learning_rate=3.0)
     model = make(beta=decay)

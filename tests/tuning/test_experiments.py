@@ -69,6 +69,7 @@ def whole(tmp_path_factory, small_networks):
     return folder, tuning.ExperimentRun(checkpoint_every=1)(ROW, folder)
 
 
+@pytest.mark.slow
 def test_a_row_leaves_everything_in_its_folder(whole):
     folder, metrics = whole
     assert set(metrics) == {

@@ -230,6 +230,7 @@ def test_other_methods_data_and_shapes_have_other_models():
 # A run ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_a_run_leaves_and_how_its_numbers_hang_together(tmp_path):
     row = quick_row(reconstruction_from="sample")
     found = RUN(row, tmp_path)
@@ -338,6 +339,7 @@ def test_the_table_of_a_study_half_done(tmp_path):
     assert len(StudyCodes(tmp_path / SEARCH, rows)) == 9
 
 
+@pytest.mark.slow
 def test_a_study_is_run_by_search_and_counts_what_diverged(tmp_path):
     rows = [quick_row(seed=seed, learning_rate=rate) for seed, rate in ((1, 0.002), (2, 1e30))]
     table, failures = run_study(rows, tmp_path, RUN, verbose=0)

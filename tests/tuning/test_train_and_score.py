@@ -84,6 +84,7 @@ def test_the_size_of_the_data_is_known():
     assert run.check({"latents": 2, "dataset_size": 99}).dataset_size == 99
 
 
+@pytest.mark.slow
 def test_seeds_differ_and_repeat(tmp_path, eager):
     run = tuning.train_and_score(DATA, objective=kv.BetaVAE, **SMALL)
     first, same, other = (
