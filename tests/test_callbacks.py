@@ -268,6 +268,7 @@ def test_history_rows_are_the_logs_keyed_by_step(tmp_path):
     assert nothing_partial(tmp_path)
 
 
+@pytest.mark.slow
 def test_history_drops_what_the_checkpoint_has_not_reached(tmp_path):
     path, checkpoint = tmp_path / "history.csv", tmp_path / "model.keras"
     model = make()

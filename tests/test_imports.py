@@ -282,7 +282,7 @@ def test_the_rooms_that_need_keras_reach_no_heavy_import():
     "code",
     [
         "import keras, kerasvae",
-        "import kerasvae; kerasvae.losses; import keras",
+        pytest.param("import kerasvae; kerasvae.losses; import keras", marks=pytest.mark.slow),
         pytest.param("import keras, kerasvae.metrics", marks=pytest.mark.slow),
         pytest.param("import kerasvae, keras; kerasvae.networks", marks=pytest.mark.slow),
     ],

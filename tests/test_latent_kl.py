@@ -134,6 +134,7 @@ def test_a_pickled_callback_measures_the_same(untrained):
     assert measured(pickle.loads(pickle.dumps(callback)), untrained) == measured(callback, untrained)
 
 
+@pytest.mark.slow
 def test_kl_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_path):
     def batches(start):
         for step in itertools.count(start):

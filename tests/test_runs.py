@@ -104,7 +104,9 @@ def test_history_is_that_of_fit(uninterrupted):
         assert [row[name] for row in rows[:2]] == pytest.approx(history[name], rel=1e-6)
 
 
-@pytest.mark.parametrize("step", [1, EVERY, EPOCH, INTERRUPTED, 2 * EPOCH + 1])
+@pytest.mark.parametrize(
+    "step", [EPOCH, INTERRUPTED, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, EVERY, 2 * EPOCH + 1))]
+)
 def test_interrupted_and_resumed(tmp_path, uninterrupted, step):
     def interrupt():
         raise KeyboardInterrupt
@@ -115,6 +117,7 @@ def test_interrupted_and_resumed(tmp_path, uninterrupted, step):
     assert_ends_alike(tmp_path, model, uninterrupted)
 
 
+@pytest.mark.slow
 def test_interrupted_again_and_again(tmp_path, uninterrupted):
     class BrokenError(Exception):
         pass

@@ -18,8 +18,11 @@ import kerasvae as kv
 from kerasvae.callbacks import read_history
 
 TORCH = keras.config.backend() == "torch"
-# steps, steps in an epoch, steps in an execution, steps between checkpoints
-PLANS = [(8, 5, 3, 2), (5, 5, 7, 3), (5, 3, 3, 4), (5, 2, 4, 1)]
+# Steps, steps in an epoch, steps in an execution, steps between checkpoints
+PLANS = [
+    (8, 5, 3, 2),
+    *(pytest.param(plan, marks=pytest.mark.slow) for plan in ((5, 5, 7, 3), (5, 3, 3, 4), (5, 2, 4, 1))),
+]
 
 
 class KilledError(Exception):
@@ -117,6 +120,7 @@ def test_fused_steps_are_those_of_single_ones(tmp_path):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(TORCH, reason="Keras has no steps_per_execution on Torch")
 def test_pipelines_of_the_package(tmp_path):
     data, models = kv.datasets.MiniSprites(), []
@@ -148,6 +152,7 @@ def test_pipelines_of_the_package(tmp_path):
     assert_alike(tmp_path / "run", models[1], tmp_path / "whole", models[0])
 
 
+@pytest.mark.slow
 def test_the_weights_of_an_average_are_put_in_place_once(tmp_path):
     """As `fit` does at its end, which is not that of each epoch, nor of a part of one."""
     model = build(1)
@@ -187,6 +192,7 @@ class Counting(keras.callbacks.Callback):
         self.seen.append("end")
 
 
+@pytest.mark.slow
 def test_a_run_is_one_training_for_its_callbacks(tmp_path):
     counting = Counting()
     stop = keras.callbacks.EarlyStopping("loss", patience=1, min_delta=100.0)

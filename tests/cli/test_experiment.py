@@ -40,6 +40,7 @@ def table(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_grid_in_parts(tiny, tmp_path, capfd):
     out = ["augmented_loss", "--scale", "small", "--out", str(tmp_path / "study")]
     assert cli.main(["experiment", *out, "--rows", "2"]) == 0

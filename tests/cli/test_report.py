@@ -38,6 +38,7 @@ def sweep(tmp_path):
 COLUMNS = "--column method=params_model --column strength=params_beta --column seed=trial_seed --column metrics=val_mig"
 
 
+@pytest.mark.slow
 def test_the_page_is_written_without_keras(sweep, tmp_path):
     arguments = [str(sweep), *COLUMNS.split(), "--out", str(tmp_path / "report.html"), "--replicates", "5", "--quiet"]
     process = subprocess.run(

@@ -23,6 +23,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_bundle_of_a_run(run, quick, capsys):
     report = {"step": 2, "scores": {"mig": {"value": 0.5}, "dci": {"value": "nan"}}}
     (run / "scores.json").write_text(json.dumps(report))

@@ -105,7 +105,9 @@ def everything(x):
 
 # All in one network, as an error names the layer. A SavedModel holds whatever TensorFlow traces: there it is enough to
 # have the layers that may be traced in another way than they are called.
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(
+    "format", [pytest.param(each, marks=[pytest.mark.slow] * (each == "litert")) for each in FORMATS]
+)
 def test_layers(tmp_path, format):
     model = make(the_rest if (BACKEND, format) == ("tensorflow", "tf_saved_model") else everything)
     path = kv.export.encoder(model, tmp_path / NAMES[format], format, images=IMAGES[:3])

@@ -95,6 +95,7 @@ def test_constant_factors_are_left_out():
     assert score.parts["factors"] == (0, 1) and score.parts["per_factor"]["boosted_trees"].shape == (1, 2)
 
 
+@pytest.mark.slow
 def test_seed_and_jobs():
     def run(**options):
         return downstream(*PAIR, sizes=(10, 100), stages=3, **options).to_json()

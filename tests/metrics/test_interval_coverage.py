@@ -26,6 +26,7 @@ def test_every_score_has_figures():
         assert f"\n    {name}" in score_intervals.__doc__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in LONG])
 def test_intervals_hold_the_mean_of_the_score(name):
     of = score_intervals.of_choices if name in score_intervals.CHOSEN else score_intervals.of_rows

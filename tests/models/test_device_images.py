@@ -116,6 +116,7 @@ def test_training_is_the_same(cls, pipeline):
         assert (model.pixel_mean, model.pixel_std) == (tuple(SQUARES.mean), tuple(SQUARES.std))
 
 
+@pytest.mark.slow
 def test_images_may_follow_indices_and_other_data_other_data():
     # Tracing for each kind of data takes TensorFlow longer than two steps.
     model, plain = (build(run_eagerly=keras.config.backend() == "tensorflow") for _ in range(2))

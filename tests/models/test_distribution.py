@@ -12,7 +12,10 @@ import pytest
 
 import kerasvae as kv
 
-pytestmark = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="tf.distribute is TensorFlow's")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="tf.distribute is TensorFlow's"),
+]
 
 TESTS = Path(__file__).parents[1]
 # A process of its own: the number of logical devices is fixed once TensorFlow has begun.
@@ -114,7 +117,6 @@ def result(tmp_path_factory):
     return json.loads(process.stdout.split("RESULT", 1)[1])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["BetaVAE", "AdaGVAE"])
 def test_two_replicas_train_what_one_does(result, objective):
     one, two = result[objective]

@@ -307,7 +307,7 @@ def test_a_posterior_that_degenerates_is_warned_of():
 
 
 @pytest.mark.skipif(keras.config.backend() == "torch", reason="Torch takes one step at a time")
-@pytest.mark.parametrize("data", ["array", "pipeline"])
+@pytest.mark.parametrize("data", ["pipeline", pytest.param("array", marks=pytest.mark.slow)])
 def test_fused_steps_are_as_many_as_were_asked_for(data):
     histories = []
     for together in (1, 4):

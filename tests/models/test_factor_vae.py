@@ -139,6 +139,7 @@ def test_a_discriminator_that_knows_nothing(update):
     contract.assert_same(before, weights(model.encoder, model.decoder, model.discriminator))
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_with_the_states_of_both_optimizers(tmp_path):
     model = factor_vae()
     model.compile(keras.optimizers.Adam(0.01), discriminator_optimizer=keras.optimizers.SGD(0.02, momentum=0.9))

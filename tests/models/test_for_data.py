@@ -15,7 +15,15 @@ SMALL = tuple(functools.partial(each, hidden=(5,)) for each in (kv.networks.mlp_
 CLASSES = {each.cls: each for each in reversed(OBJECTIVES)}
 
 
-@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+# One optimizer, pairs, the size of the data, two optimizers: the others are left to `make test-slow`.
+@pytest.mark.parametrize(
+    "cls",
+    [
+        pytest.param(cls, marks=[] if cls in (kv.BetaVAE, kv.AdaGVAE, kv.BetaTCVAE, kv.FactorVAE) else pytest.mark.slow)
+        for cls in CLASSES
+    ],
+    ids=lambda cls: cls.__name__,
+)
 def test_every_objective_trains_scores_and_repeats(cls):
     arguments = {key: value for key, value in CLASSES[cls].arguments.items() if key != "dataset_size"}
     models = []

@@ -44,6 +44,7 @@ def test_a_schedule_follows_the_step():
     assert int(model.step) == 7
 
 
+@pytest.mark.slow
 def test_a_schedule_goes_on_after_loading(tmp_path):
     whole, half = (make(beta=kv.schedules.Linear(0.0, 5.0, steps=6)) for _ in range(2))
     expected = terms(whole, epochs=6)

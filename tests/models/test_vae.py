@@ -23,6 +23,7 @@ def make(cls=kv.VAE, **arguments):
     return model
 
 
+@pytest.mark.slow
 def test_beta_one_is_the_vae():
     for reduction in ("sum", "mean"):
         models = [make(kv.VAE, reduction=reduction), make(kv.BetaVAE, beta=1.0, reduction=reduction)]

@@ -124,6 +124,7 @@ def test_correlations_that_do_not_exist_are_none():
     assert linearity(steps + np.array([1, 5, 2, -1, -5, -2]), steps) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_blurred_loss_needs_its_radius_and_its_weight():
     data, options = XYSquares(num_squares=1), {"radii": [], "pairs": 1_500}
     full = perception.audit(data, BoxBlurMSE(), **options)

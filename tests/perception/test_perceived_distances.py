@@ -60,6 +60,7 @@ def test_squares_of_every_spacing_have_the_closed_form(spacing):
         assert (row.std == 0) == (spacing == 8)
 
 
+@pytest.mark.slow
 def test_random_pairs_of_squares_have_the_closed_form():
     row = perception.perceived_distances(XYSquares(), MSE, 1_500)["random"]
     different = np.array([0, 1, 2, 3]) / 96  # squares that are elsewhere, and their share of the values
@@ -277,6 +278,7 @@ def test_table_1_of_dsprites_to_four_decimals():
         )
 
 
+@pytest.mark.slow
 def test_independent_pairs_of_dsprites_are_near_table_1():
     data = DSprites()
     distances = perception.perceived_distances(data, MSE, 4_000)

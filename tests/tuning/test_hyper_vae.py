@@ -45,7 +45,7 @@ def search(tuner, hyper, folder, **options):
 @pytest.mark.parametrize(
     ("tuner", "options", "trials"),
     [
-        (kt.GridSearch, {}, 4),
+        pytest.param(kt.GridSearch, {}, 4, marks=pytest.mark.slow),
         pytest.param(kt.RandomSearch, {"max_trials": 2}, 2, marks=pytest.mark.slow),
         pytest.param(kt.BayesianOptimization, {"max_trials": 3, "num_initial_points": 2}, 3, marks=pytest.mark.slow),
     ],
@@ -96,6 +96,7 @@ def test_hyperband_lets_trials_go_on_from_their_weights(tmp_path):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b))
 
 
+@pytest.mark.slow
 def test_udr_compares_models_that_differ_in_their_seed(tmp_path):
     data = kv.datasets.FromArrays(DATA.images(np.arange(16)))  # without factors
     options = {"method": "spearman", "threshold": 0.0}

@@ -34,6 +34,7 @@ class StopAtStep(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_study_over_losses_and_objectives(tmp_path, eager):
     run = tuning.train_and_score(
         DATA,
