@@ -203,7 +203,7 @@ def _eight_bits(image: Image.Image, stored: str, note) -> Image.Image:
     if not image.mode.startswith("I"):
         if _SIXTEEN_BITS.fullmatch(stored):
             if isinstance(transparent, tuple):
-                raise ValueError("a transparent colour of 16 bits cannot be told from its neighbours; store alpha")
+                raise ValueError("a transparent colour of 16 bits has neighbours that are the same in 8; store alpha")
             # Pillow keeps the upper 8 bits; the lower ones may have been all ones.
             if note is not None:
                 colours = image.getbands()[: -1 if image.mode[-1] in "Aa" else None]

@@ -9,7 +9,7 @@ import kerasvae
 
 PACKAGE = Path(kerasvae.__file__).parent
 # These are rebuilt with words of their own.
-OTHERS = ("tuning", "report", "analysis/study")
+OTHERS = ("tuning", "report", "analysis/study", "plots/study_", "serving/server", "cli/report", "cli/experiment")
 FILES = [
     path
     for path in (PACKAGE.parent / "README.md", *sorted(PACKAGE.rglob("*.py")))
@@ -17,7 +17,9 @@ FILES = [
 ]
 PHRASES = [
     "Arguments:",  # Args:
-    r"begin(s|ning)? anew|begun anew",  # start again
+    r"\banew\b",  # again, each time
+    r"\b(told|tells)\b",  # given, shown, said; distinguishes
+    r"\bbeside\b",  # next to, with; besides
     r"\btak(e|es|ing) in hand\b",
     r"\b(value|number|row|line|panel|column|one) an? (image|channel|row|run|latent|factor|file|processor|posterior)\b",
 ]

@@ -100,7 +100,7 @@ ARGUMENTS = {
     "on_error": "on_error",
     "cache": "cache",
 }
-# Settings that tell one form of a data set from another.
+# Settings that distinguish one form of a data set from another.
 _FORMS = ("grid_spacing", "num_squares", "palette", "intensities", "source", "split", "factors", "variant")
 SCREAM_ADDRESS = "https://upload.wikimedia.org/wikipedia/commons/f/f4/The_Scream.jpg"
 # Options without which a data set cannot be made, and what they name.
@@ -192,7 +192,7 @@ def build_data(settings: dict):
 
     Returns:
         The data set. What it warns of, such as photographs that were left out, is printed to stderr, and so is what
-        tensorflow_datasets tells while it prepares files.
+        tensorflow_datasets says while it prepares files.
 
     Raises:
         ValueError, OSError: as the class, naming the options of the command.
@@ -215,7 +215,7 @@ def build_data(settings: dict):
 
 
 def title(settings: dict) -> str:
-    """What to call the data set in a table: its class, and what tells it from the class's default."""
+    """What to call the data set in a table: its class, and what it has other than the class's default."""
     dataset = data_class(settings["dataset"])
     if settings.get("folder") is not None:
         return f"{dataset.__name__} {Path(settings['folder']).name}"

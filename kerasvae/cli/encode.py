@@ -94,5 +94,5 @@ def run(values: dict) -> None:
 
 
 def after_interruption(values: dict) -> str:
-    """What to tell whoever pressed Ctrl-C."""
+    """What to say to whoever pressed Ctrl-C."""
     return "; go on with the same command and --resume"

@@ -31,7 +31,7 @@ def add(commands) -> argparse.ArgumentParser:
         "export",
         help="export the encoder of a run, or a bundle with all that serving it takes",
         description="Write a run's encoder for serving: uint8 images in, mean and logvar out. It is checked against "
-        "the model, and described in a JSON file beside it. With --format bundle a folder with encoder and decoder, "
+        "the model, and described in a JSON file next to it. With --format bundle a folder with encoder and decoder, "
         "the range of each latent and the factor that it tracks over the run's data, the scores of `kerasvae score` "
         "and a model card, which `kerasvae encode` and `kerasvae serve` open.",
         allow_abbrev=False,

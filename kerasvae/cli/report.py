@@ -41,7 +41,7 @@ def add(commands) -> argparse.ArgumentParser:
     parser.add_argument("results", type=results, nargs="+", metavar="RESULTS", help="a file or folder, or NAME=RESULTS")
     parser.add_argument("--out", type=html_file, required=True, metavar="FILE", help="the page, ending in .html")
     parser.add_argument("--title", default="", metavar="TEXT", help="of the page (default: Study of N runs)")
-    parser.add_argument("--beside", choices=PUBLISHED, help="published tables to show beside")
+    parser.add_argument("--beside", choices=PUBLISHED, help="published tables to show next to them")
     parser.add_argument(
         "--column",
         type=column,

@@ -100,7 +100,7 @@ MEAN_BY_DEFAULT = ("betavae", "adagvae", "adamlvae")
 
 
 def add(commands) -> argparse.ArgumentParser:
-    # Absent options stay absent, so that a resumed run can tell what was given.
+    # Absent options stay absent, so that a resumed run knows what was given.
     parser = commands.add_parser(
         "train",
         help="train a model on a data set",
@@ -272,7 +272,7 @@ def run(values: dict) -> None:
 
 
 def after_interruption(values: dict) -> str:
-    """What to tell whoever pressed Ctrl-C."""
+    """What to say to whoever pressed Ctrl-C."""
     if (values["out"] / SETTINGS).is_file():
         return f"; go on with: kerasvae train --resume --out {values['out']}"
     return " before the run began"
@@ -373,7 +373,7 @@ def train(*, out, resume: bool = False, quiet: bool = False, **settings) -> None
             verbose=0 if quiet else 1 if sys.stdout.isatty() else 2,
         )
     except FloatingPointError as error:
-        # An error of the command, which is told in a line.
+        # An error of the command, which is said in one line.
         raise RuntimeError(str(error)) from error
     print(f"trained {int(model.step.numpy())} steps: {Path(out) / runs.MODEL}, history in {Path(out) / runs.HISTORY}")
     print(f"next: kerasvae score {out}")

@@ -1,6 +1,6 @@
 """dSprites with random parts that no factor determines: a coloured sprite, a noisy background, a piece of a painting.
 
-From "Challenging Common Assumptions" (Locatello et al. 2019). There the images are floats, drawn anew at each use; here
+From "Challenging Common Assumptions" (Locatello et al. 2019). There the images are floats, drawn at each use; here
 they are rounded to uint8 and are functions of (seed, draw), the same on every platform.
 """
 
@@ -126,7 +126,7 @@ class NoisyDSprites(_RandomDSprites):
     """
 
     # Mean over rendered dSprites of E[sqrt(S²)], S² an image's unbiased variance: sqrt(E S²) (1 - Var S² / (8 E[S²]²)),
-    # which depends on the sprite's area alone. The 2 pixels that tell the original apart do not reach these digits.
+    # which depends on the sprite's area alone. The 2 pixels in which the original differs do not reach these digits.
     _STD = 0.2997238482046332
 
     def __init__(self, source: str = "rendered", seed: int = 0, data_dir=None, manual_dir=None):

@@ -222,7 +222,7 @@ def _checked_columns(factors, names, count: int) -> tuple[list[np.ndarray], tupl
         factors = np.asarray(factors)
         columns = list(factors.T) if factors.ndim == 2 else [factors]
     else:
-        # Through objects, or NumPy would make strings of numbers that stand beside strings.
+        # Through objects, or NumPy would make strings of numbers that stand next to strings.
         try:
             rows = np.array(list(factors), dtype=object)
         except (TypeError, ValueError):

@@ -260,7 +260,7 @@ def _decoded_images(folder: Path, files: list[str], settings: dict, cache, progr
             images = np.load(regular_file(cache / _IMAGES), mmap_mode="r")
             return images, contents["broken"], contents["largest_of_16_bits"]
     except (OSError, EOFError, ValueError, KeyError, TypeError):
-        pass  # No cache yet, or a damaged one: it is made anew.
+        pass  # No cache yet, or a damaged one: it is made again.
     with replacing(cache, "cache") as temporary:
         temporary.mkdir()
         _, broken, highest = _decode(folder, files, settings, progress, temporary / _IMAGES)

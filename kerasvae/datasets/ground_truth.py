@@ -206,7 +206,7 @@ class GroundTruthData:
         return (images.astype("float32") - center) * scale
 
     def fingerprint(self) -> dict:
-        """What tells this data set from another, JSON-able: its class, shape, factors, constants, and arguments.
+        """What distinguishes this data set from others, JSON-able: class, shape, factors, constants, and arguments.
 
         A run keeps it, to notice when it would go on with other data. Arguments are the attributes with public names
         that are numbers, texts, or small arrays. Data sets whose images are stored add what the images hold; where

@@ -12,7 +12,7 @@ from kerasvae.datasets.statistics import channel_statistics
 
 SIZE = 16
 # Half the side of the largest square in pixels. It is larger than in dSprites, for the image's size:
-# of so few pixels, smaller sprites would tell a model too little of their shapes.
+# of so few pixels, smaller sprites would show a model too little of their shapes.
 LARGEST = 3.5
 SCALES = np.linspace(0.5, 1.0, 4)
 CENTRES = 5.0 + 6.0 * np.arange(8) / 7.0

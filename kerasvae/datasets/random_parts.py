@@ -24,7 +24,7 @@ def uniform(seed: int, draws: np.ndarray, lanes: np.ndarray, stream: int) -> np.
         seed: as from `check_seed`.
         draws: as from `check_draws`, (n,).
         lanes: integers, (m,): positions within one draw, such as the pixels of its image.
-        stream: tells independent uses of one draw apart, an integer, at least 0.
+        stream: distinguishes independent uses of one draw, an integer, at least 0.
 
     Returns:
         float32 (n, m): odd multiples of 2⁻²⁴, each exact.

@@ -72,7 +72,7 @@ def pair_factors(data, batch_size: int, seed: int, step: int, changed="uniform",
               Implications", supplement B.3).
             - An integer k in 1..F: always k; a tuple (least, most): k uniform in least..most, least at least 0.
             - "authors": what the paper's runs drew, and disentanglement_lib's for its k = -1: k uniform in 1..F - 1,
-              then by a fair coin k or 1; the chosen factors are drawn anew and may keep their value, so that about
+              then by a fair coin k or 1; the chosen factors are drawn again and may keep their value, so that about
               7.5 % of pairs are equal and no pair differs in all factors.
             - "random": the second image is any image of the data set, whatever the first.
         radius: the most steps by which a changed factor moves along its values, at least 1; None (default) for any.

@@ -23,7 +23,7 @@ def beta_vae_score(
     bootstrap: int = 0,
     jobs: int | None = None,
 ) -> Score:
-    """BetaVAE score: how often a linear classifier tells which factor two batches of images share.
+    """BetaVAE score: how often a linear classifier finds which factor two batches of images share.
 
     For one point a factor is drawn and two batches whose rows agree in it and are independent otherwise; the
     point is the mean absolute difference of their codes, its label the factor. Score: accuracy of a multinomial

@@ -142,7 +142,7 @@ def _most_likely(scores):
 
 @functools.cache
 def _compiled(function):
-    """The function as machine code, which takes some seconds once per machine; other threads run beside it."""
+    """The function as machine code, which takes some seconds once per machine; other threads run meanwhile."""
     import numba
 
     try:

@@ -92,7 +92,7 @@ def active_factors(factors: np.ndarray, name: str = "factors") -> tuple[int, ...
 
 
 def warnings_of_bins(factors: np.ndarray, active: Sequence[int], bins: int) -> list[str]:
-    """A warning for every factor of more values than a histogram of `bins` bins can tell apart."""
+    """A warning for every factor of more values than a histogram of `bins` bins can distinguish."""
     counts = ((factor, len(np.unique(factors[:, factor]))) for factor in active)
     return [
         f"factor {factor} has {count} values, more than the {bins} bins: even a perfect code scores below 1"

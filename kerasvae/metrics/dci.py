@@ -28,7 +28,7 @@ def dci(
     """Disentanglement (headline), completeness and informativeness, by boosted trees.
 
     One gradient-boosted tree classifier per factor predicts it from all latents. Disentangled: a latent
-    matters for one factor only. Complete: a factor is told by one latent only. Informative: the prediction is
+    matters for one factor only. Complete: a factor is predicted by one latent only. Informative: the prediction is
     right. A perfect code scores 1 three times, provided every value of every factor is among the samples
     trained on.
 

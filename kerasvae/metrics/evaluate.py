@@ -143,7 +143,7 @@ def evaluate(
         indices = draw_indices(images.size, seed, train_size, test_size)
         of_posteriors = any(task.info.needs == POSTERIORS for task in tasks)
         if of_posteriors or representation == "sampled" or divergences is not None:
-            # One batch tells whether there are log-variances, and how many latents.
+            # One batch shows whether there are log-variances, and how many latents.
             encode_indices(images, indices[:1] if len(indices) else np.zeros(1, np.int64), seed, "mean")
             if representation == "sampled" and not images.has_logvar:
                 raise ValueError("representation must be 'mean' where encode returns no log-variances")
@@ -269,7 +269,7 @@ def _lacking(task, data):
 
 
 def _described(data):
-    if type(data).__repr__ is object.__repr__:  # which tells an address, another one each time
+    if type(data).__repr__ is object.__repr__:  # which holds an address, another one each time
         return f"{type(data).__name__}, {len(data)} images"
     return repr(data)
 

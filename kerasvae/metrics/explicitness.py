@@ -10,7 +10,7 @@ from kerasvae.metrics.score import Pair, Score, ScoreInfo
 
 @ScoreInfo(bounds=(0.0, 1.0), higher_is_better=True, predicts=True)
 def explicitness(codes: ArrayLike, factors: ArrayLike, *, test: Pair | None = None, seed: int = 1) -> Score:
-    """Explicitness: how well a linear classifier tells every value of every factor from the rest.
+    """Explicitness: how well a linear classifier separates every value of every factor from the rest.
 
     One multinomial logistic regression per factor on the standardised codes, C = 1; per value the area under
     the ROC curve of its predicted probability on the test sample, averaged over values, then over factors.

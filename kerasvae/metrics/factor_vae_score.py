@@ -28,7 +28,7 @@ def factor_vae_score(
     seed: int = 1,
     bootstrap: int = 0,
 ) -> Score:
-    """FactorVAE score: how often the latent that varies least tells which factor a batch of images shares.
+    """FactorVAE score: how often the latent that varies least shows which factor a batch of images shares.
 
     For one vote a factor is drawn and a batch of images that share its value; the vote is the pair of that factor
     and the latent whose variance in the batch is the smallest share of its variance over all images. A latent

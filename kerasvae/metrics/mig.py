@@ -25,7 +25,7 @@ def mig(
     """Mutual information gap: how much more the best latent knows of a factor than the second best.
 
     About 1 where every factor has a latent of its own, 0 where no latent stands out. The histogram cannot
-    tell more than `bins` values apart: a factor with s values scores at most about log(bins) / log(s),
+    distinguish more than `bins` values: a factor with s values scores at most about log(bins) / log(s),
     however good the codes. On a finite sample the second best latent keeps the bias of the estimate (see
     `mutual_information`), so a perfect code stays a little below 1.
 

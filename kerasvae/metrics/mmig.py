@@ -51,7 +51,7 @@ def mmig(
     """Modified mutual information gap: the gap of MIG, on posteriors, for factors that depend on each other.
 
     Per factor: (I_1 - I_2) / (H(v_k) - max over other factors of I(v_k; v_l)), with I_1 and I_2 the largest and
-    second largest of the latents' mutual information with it: a latent that tells another factor cannot help
+    second largest of the latents' mutual information with it: a latent that informs of another factor cannot help
     telling what that one says of v_k. Near 1 for one latent per factor and narrow posteriors, 0 where
     posteriors are the same for all points. For balanced, independent factors it is the model-based MIG,
     `mig(mean, factors, posterior=(mean, logvar))`.

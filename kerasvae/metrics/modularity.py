@@ -15,8 +15,8 @@ from kerasvae.metrics.score import Score, ScoreInfo
 def modularity(codes: ArrayLike, factors: ArrayLike, *, bins: int = 20) -> Score:
     """Modularity: how far every latent knows of one factor only.
 
-    Near 1 where every latent tells one factor (on a finite sample the others keep the bias of the estimate, see
-    `mutual_information`), also where several latents tell the same one. A latent that tells nothing should
+    Near 1 where every latent informs of one factor (on a finite sample the others keep the bias of the estimate, see
+    `mutual_information`), also where several latents inform of the same one. A latent that informs of none should
     score low, and an exactly constant one scores 0; but one of noise that is independent of all factors scores
     what its noise looks like, which may be anything. All latents count alike in the mean.
 

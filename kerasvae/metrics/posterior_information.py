@@ -137,7 +137,7 @@ class KnownInformation:
 
 
 def _contents(argument):
-    """What tells an argument from others: of an array a hash of its numbers."""
+    """What distinguishes an argument from others: of an array a hash of its numbers."""
     if not isinstance(argument, np.ndarray):
         return repr(argument)
     return argument.shape, argument.dtype.str, hashlib.sha256(np.ascontiguousarray(argument)).digest()
@@ -265,9 +265,9 @@ def _by_sampling(mean, deviation, labels, samples, rng):
 
 
 def _warnings_of_points(of_point, labels, entropies, active, count):
-    """Where so few points share a stretch of a latent that they would tell factors apart by chance.
+    """Where so few points share a stretch of a latent that they would distinguish factors by chance.
 
-    A latent tells about exp(I(z_j; point)) points apart: its range over the posteriors' width. As with the plug-in
+    A latent distinguishes about exp(I(z_j; point)) points: its range over the posteriors' width. As with the plug-in
     estimate, cells of which there are nearly as many as points show information that is not there.
     """
     cells = np.exp(np.clip(of_point, 0, np.log(count)))
@@ -278,6 +278,6 @@ def _warnings_of_points(of_point, labels, entropies, active, count):
         return []
     factors = [active[column] for column in np.flatnonzero((bias > 0.05 * entropies).any(axis=0))]
     return [
-        f"latents {latents} tell up to {cells.max():.0f} of {count} points apart: too few points for their range over "
+        f"latents {latents} distinguish up to {cells.max():.0f} of {count} points: too few points for their range over "
         f"the posteriors' width, the information about factors {factors} may be overestimated by {bias.max():.2g} nat"
     ]

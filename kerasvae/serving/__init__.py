@@ -2,7 +2,7 @@
 
 import os
 
-# onnxruntime, from 1.32 on, sends usage data from the moment it is imported, unless told not to. Who wants that sets 0.
+# onnxruntime, from 1.32 on, sends usage data from its import on, unless asked not to. Who wants that sets 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 

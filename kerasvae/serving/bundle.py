@@ -44,7 +44,7 @@ class Codes:
 class Bundle:
     """A folder that `kv.export.bundle` wrote, opened with onnxruntime on the processor.
 
-    Its networks are programs, and hashes tell only that they are those that were written: open no bundle from someone
+    Its networks are programs, and hashes show only that they are those that were written: open no bundle from someone
     whom you would not let run a program. Its methods may be called from several threads at once; they change nothing. A
     process that was forked off must open its own.
 
@@ -274,7 +274,7 @@ class Bundle:
         if external is not None:
             raise BundleError(
                 f"{self.path}: onnxruntime cannot load {file} without another file, in which the numbers of "
-                f"{external!r} lie and which no hash covers: it is not read; write the bundle anew, with all numbers "
+                f"{external!r} lie and which no hash covers: it is not read; write the bundle again, with all numbers "
                 "in its networks"
             )
         require("kerasvae.serving", ["onnxruntime"], "export")

@@ -1,4 +1,4 @@
-"""What a bundle says of itself: `bundle.json`, read, checked field by field, and held against the files beside it."""
+"""What a bundle says of itself: `bundle.json`, read, checked field by field, and held against the files next to it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Manifest:
 def read_manifest(folder, *, check_hashes: bool = True) -> Manifest:
     """Read and check a bundle's description and files.
 
-    Sizes and hashes tell damage and mix-ups; they are no signature: who can alter a bundle can also alter them.
+    Sizes and hashes show damage and mix-ups; they are no signature: who can alter a bundle can also alter them.
 
     Args:
         folder: of the bundle.
@@ -237,7 +237,7 @@ def _latents(root: Field, latents: int, with_data: bool):
 
 
 def _check_origin(root: Field) -> None:
-    """What tells of the training, and is of no use to the encoder."""
+    """What is of the training alone, and is of no use to the encoder."""
     if not root["scores"].is_null():
         for score in root["scores"].entries().values():
             if not score.is_null():
@@ -270,8 +270,8 @@ def _stated_digest(folder: Path) -> str:
     except OSError as error:
         raise BundleError(f"{folder}: {CHECKSUM} cannot be read ({error.strerror or error})") from error
     if not re.fullmatch(rb"[0-9a-f]{64} [ *]bundle\.json\r?\n?", text):
-        found = "is not what it was written as" if path.exists() else "is missing; write the bundle anew"
-        raise BundleError(f"{folder}: {CHECKSUM}, which tells whether {FILE_NAME} was altered, {found}")
+        found = "is not what it was written as" if path.exists() else "is missing; write the bundle again"
+        raise BundleError(f"{folder}: {CHECKSUM}, which shows whether {FILE_NAME} was altered, {found}")
     return text[:64].decode()
 
 

@@ -1,4 +1,4 @@
-"""What an ONNX file reads besides itself, told from its bytes: neither the onnx package nor protobuf is needed.
+"""What an ONNX file reads besides itself, read from its bytes: neither the onnx package nor protobuf is needed.
 
 A tensor can name another file that holds its numbers. No hash of the ONNX file covers that one, and onnxruntime looks
 for it where the program runs.

@@ -19,6 +19,7 @@ from kerasvae import datasets, export, files, metrics, runs
 from kerasvae.callbacks import read_history
 from kerasvae.datasets.sampling import check_changed
 from kerasvae.math import convert_beta
+from kerasvae.models import TogetherProgram
 from kerasvae.tuning.checks import check_fields, check_flag, check_optimizer, check_place
 from kerasvae.tuning.experiment_callbacks import RowProgress, ScoresInHistory, WholeHistory
 from kerasvae.tuning.experiment_models import FRAMEWORKS, batches, build_model
@@ -172,8 +173,17 @@ class ExperimentRun:
             callbacks=[plan["callbacks"] for plan in plans],
             settings=[plan["settings"] for plan in plans],
             **{name: plans[0][name] for name in ("steps", "steps_per_epoch", "checkpoint_every")},
+            program=self._program,
             verbose=verbose,
         )
+
+    @functools.cached_property
+    def _program(self) -> TogetherProgram:
+        """What the first group compiles, for the groups after it."""
+        return TogetherProgram()
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_program"}
 
     def __call__(self, row: dict, folder, verbose: int = 0) -> dict:
         # Models of earlier rows would otherwise stay in memory.

@@ -106,7 +106,7 @@ def _do_not_wait():
 
 
 def train_together(
-    builds, pipelines, folders, *, steps, steps_per_epoch, checkpoint_every, callbacks, settings, verbose=0
+    builds, pipelines, folders, *, steps, steps_per_epoch, checkpoint_every, callbacks, settings, program, verbose=0
 ) -> None:
     """As `kerasvae.runs.train` with `resume=True`, for several runs of as many steps that one program can train.
 
@@ -117,6 +117,7 @@ def train_together(
     Args:
         builds, pipelines, folders, callbacks, settings: for each run what `runs.train` takes.
         steps, steps_per_epoch, checkpoint_every: as for `runs.train`.
+        program: a `kerasvae.models.TogetherProgram` that the caller keeps for its next runs of this kind.
         verbose: as for `kerasvae.models.fit_together`.
 
     Raises:
@@ -136,7 +137,7 @@ def train_together(
     while waiting := [run for run in going if run.step < steps]:
         behind = min(run.step for run in waiting)
         until = min((run.step for run in going if run.step > behind), default=steps)
-        _advance([run for run in waiting if run.step == behind], until, steps, steps_per_epoch, verbose)
+        _advance([run for run in waiting if run.step == behind], until, steps, steps_per_epoch, program, verbose)
     for run in going:
         runs.save(run.model, run.folder / runs.MODEL, run.settings)
         (run.folder / runs.CHECKPOINT).unlink(missing_ok=True)
@@ -168,7 +169,7 @@ class _CheckpointWithinEpoch(runs.EpochCheckpoint):
         self.save()
 
 
-def _advance(group, until, steps, steps_per_epoch, verbose):
+def _advance(group, until, steps, steps_per_epoch, program, verbose):
     """Train runs that are at one step until another; epochs lie as in `runs.train`."""
     while (step := group[0].step) < until:
         epoch = step // steps_per_epoch
@@ -186,4 +187,5 @@ def _advance(group, until, steps, steps_per_epoch, verbose):
             steps_per_epoch=length,
             callbacks=[callbacks(run) for run in group],
             verbose=verbose,
+            program=program,
         )

@@ -154,7 +154,9 @@ def test_method_is_chosen_by_cost(monkeypatch):
 def test_too_few_points_are_warned_of():
     rng = np.random.default_rng(5)
     factors, mean = np.tile(grid(4, 5), (10, 1)), rng.uniform(-3, 3, (200, 1))
-    assert "latents [0] tell up to" in posterior_information(mean, np.full((200, 1), -9.0), factors)["warnings"][0]
+    assert (
+        "latents [0] distinguish up to" in posterior_information(mean, np.full((200, 1), -9.0), factors)["warnings"][0]
+    )
     assert not posterior_information(mean, np.full((200, 1), 0.0), factors)["warnings"]
 
 

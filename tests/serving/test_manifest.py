@@ -241,7 +241,7 @@ def test_a_description_that_was_altered(folder):
     checksum.write_text(f"{'0' * 64}  bundle.json\n")
     refused(folder, "bundle.json was altered: its SHA-256 is")
     checksum.unlink()
-    refused(folder, "bundle.json.sha256, which tells whether bundle.json was altered, is missing")
+    refused(folder, "bundle.json.sha256, which shows whether bundle.json was altered, is missing")
     for line in (stated, stated.replace("  ", " *"), stated.strip(), stated.replace("\n", "\r\n")):
         checksum.write_bytes(line.encode())
         read_manifest(folder)
