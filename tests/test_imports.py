@@ -228,7 +228,7 @@ def test_backends_stay_in_their_files():
 def test_keras_internals_are_not_used():
     for source in SOURCES:
         internal = {name for name in source.names if f"{name}.".startswith(("keras.src.", "keras.backend."))}
-        assert not internal, source.within
+        assert not internal or source.within == "models/keras_internals.py", source.within
         for node in ast.walk(source.tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
                 owner = ast.unparse(node.value)

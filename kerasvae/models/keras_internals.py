@@ -6,6 +6,13 @@ that renames one fails there first.
 
 from __future__ import annotations
 
+from keras.src.utils.rng_utils import get_random_seed
+
+
+def has_global_seed() -> bool:
+    """Whether `keras.utils.set_random_seed` was called, since when layers without a seed are repeatable, too."""
+    return get_random_seed() is not None
+
 
 def is_evaluation_by_fit(arguments: dict) -> bool:
     """Whether the arguments of `evaluate` are those with which `fit` calls it after each epoch."""

@@ -7,6 +7,7 @@ import warnings
 import keras
 
 from kerasvae.checks import alternatives, shown
+from kerasvae.models.keras_internals import has_global_seed
 from kerasvae.networks import NETWORKS
 
 
@@ -68,13 +69,15 @@ def check_networks(encoder, decoder) -> tuple[keras.Model, tuple[int, int, int],
 
 
 def warn_of_unseeded_networks(**networks) -> None:
-    """A warning, naming them, if some of the networks hold random parts that have no seed of their own."""
+    """A warning, naming them, if some of the networks hold random parts that have neither a seed nor Keras's global."""
+    if has_global_seed():
+        return
     unseeded = [name for name, network in networks.items() if _lacks_a_seed(network.get_config())]
     if unseeded:
         warnings.warn(
             f"seed repeats the noise and the order of images, but the weights or layers of {' and '.join(unseeded)} "
             "are random without a seed, so that two runs differ; give each network a seed, as in "
-            f"kerasvae.networks.mlp_encoder(..., seed=1), or its layers",
+            "kerasvae.networks.mlp_encoder(..., seed=1), or its layers, or call keras.utils.set_random_seed before",
             UserWarning,
             stacklevel=5,
         )

@@ -26,6 +26,17 @@ def test_fit_evaluates_with_the_mark_that_is_looked_for(monkeypatch):
     assert not keras_internals.is_evaluation_by_fit({"verbose": 0})
 
 
+def test_the_global_seed_is_seen_until_the_session_is_cleared():
+    keras.utils.clear_session()
+    assert not keras_internals.has_global_seed()
+    try:
+        keras.utils.set_random_seed(3)
+        assert keras_internals.has_global_seed()
+    finally:
+        keras.utils.clear_session()
+    assert not keras_internals.has_global_seed()
+
+
 def test_an_optimizer_knows_the_variables_that_it_moves():
     network = model()
     assert all(
