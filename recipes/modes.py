@@ -12,8 +12,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 import kerasvae as kv
 
@@ -67,11 +65,15 @@ def replicas(cls, arguments):
         return trained(cls, arguments)
 
 
+refusals = []  # in full, for below the table
+
+
 def outcome(usual, function, *arguments, **options):
     try:
         return f"{np.abs(function(*arguments, **options) / usual - 1).max():.0e}"
     except (ValueError, RuntimeError) as error:
-        return f"refused: {str(error).split(';')[0][:60]}"
+        refusals.append(f"{type(error).__name__}: {error}")
+        return f"refused [{len(refusals)}]"
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -83,12 +85,19 @@ def main():
 
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    table = Table("objective", *MODES, *(["2 replicas"] if tensorflow else []), title=f"on {keras.config.backend()}")
+    modes = [*MODES, *(["2 replicas"] if tensorflow else [])]
+    print(f"on {keras.config.backend()}: largest relative difference of the losses from the usual ones")
+    print(f"{'':24}", *(f"{mode:>18}" for mode in modes))
     for name, objective in OBJECTIVES.items():
+        # Compiled functions of other objectives are of no use any more, and take memory.
+        keras.utils.clear_session()
         usual = trained(*objective)
-        row = [outcome(usual, trained, *objective, policy, **options) for policy, options in MODES.values()]
-        table.add_row(name, *row, *([outcome(usual, replicas, *objective)] if tensorflow else []))
-    Console(width=170).print(table)
+        print(f"{name:24}", end="", flush=True)
+        for policy, options in MODES.values():
+            print(f" {outcome(usual, trained, *objective, policy, **options):>18}", end="", flush=True)
+        print(f" {outcome(usual, replicas, *objective):>18}" if tensorflow else "", flush=True)
+    for number, refusal in enumerate(refusals, start=1):
+        print(f"[{number}] {refusal}")
 
 
 if __name__ == "__main__":
