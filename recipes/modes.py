@@ -6,6 +6,7 @@ Modes are dtype policies, XLA, eager steps, fused steps, their combinations and,
 are tiny, so the time is that of compiling.
 """
 
+import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -57,11 +58,17 @@ def trained(cls, arguments, policy="float32", **options):
     return np.array(model.fit(data, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"])
 
 
-def replicas(cls, arguments):
-    """The same on two replicas on the CPU, as far as TensorFlow has them."""
+@functools.cache
+def strategy():
+    """Two replicas on the CPU. One strategy for all: TensorFlow numbers the collectives of a second one alike."""
     import tensorflow as tf
 
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def replicas(cls, arguments):
+    """The same on two replicas, as far as TensorFlow has them."""
+    with strategy().scope():
         return trained(cls, arguments)
 
 
